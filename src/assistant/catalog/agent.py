@@ -1,0 +1,138 @@
+"""An agent: as it is written in agents.yaml, and as a session gets it."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from assistant.catalog.fields import (
+    AgentName,
+    DurationSeconds,
+    Frozen,
+    Greeting,
+    Instructions,
+    Language,
+    Title,
+    VoiceName,
+    WaitSeconds,
+    Word,
+    wrong,
+)
+from assistant.catalog.providers import LlmOptions, SttOptions, TtsOptions
+from assistant.catalog.turns import (
+    AudioTurnDetection,
+    InferenceVadOptions,
+    TurnDetection,
+    TurnHandling,
+    VadOptions,
+)
+
+PublicField = Literal["systemPrompt", "greeting", "language", "metadata", "maxDuration"]
+"""Names as in a session's `config`. The voice has a list of its own: `public.voices`."""
+
+
+class Voice(Frozen):
+    """A voice under a name of ours, so that a vendor's names stay out of callers' code."""
+
+    provider: Literal["inworld"]
+    """The vendor; that of the agents which use the voice."""
+    voice: VoiceName
+    """The voice's own name at the vendor."""
+    model: Word | None = None
+    """The speech model that the voice needs. None: the agent's `tts.model`."""
+    language: Language | None = None
+    """The language that the voice speaks. None: the agent's."""
+
+
+class Limits(Frozen):
+    """How long things may take."""
+
+    max_duration_s: DurationSeconds | None = None
+    """Seconds until a session is ended whatever happens, at most 86400. None: the service's
+    `SESSION_TIMEOUT`."""
+    user_away_timeout_s: WaitSeconds | None = 15.0
+    """Seconds of silence on both sides until the caller counts as away. None: never."""
+    user_join_timeout_s: WaitSeconds = 60.0
+    """Seconds that the agent waits in the room for a caller who never came."""
+    user_return_timeout_s: WaitSeconds = 30.0
+    """Seconds that the agent waits for a caller who has left: reloads, lifts, dead spots."""
+    max_tool_steps: Annotated[int, Field(ge=1, le=50)] = 3
+    """Tool calls in a row within one turn."""
+
+
+class Public(Frozen):
+    """What a publishable key, that of a web page, may do with the agent."""
+
+    listed: bool = True
+    """Whether the talk page offers the agent. If not, a page must know its name."""
+    voices: Annotated[tuple[VoiceName, ...], Field(max_length=100)] = ()
+    """The voices that a page may choose from, by their names in `voices`. Empty: none."""
+    fields: Annotated[tuple[PublicField, ...], Field(max_length=5)] = ()
+    """What else of `config` a page may set. `systemPrompt` lets every visitor use the agent's
+    model for anything; `maxDuration` lets them shorten the session, never lengthen it."""
+
+
+def _none_if_blank(greeting: str | None) -> str | None:
+    return greeting if greeting is None or greeting.strip() else None
+
+
+class AgentSettings(Frozen):
+    """One entry of `agents`."""
+
+    title: Title
+    """What people call the agent, on the talk page and in the console."""
+    instructions: Instructions
+    """The system prompt, at most 16 KiB. Every turn sends it: short is fast."""
+    greeting: Annotated[Greeting | None, AfterValidator(_none_if_blank)] = None
+    """What the agent says first. None or empty: it waits for the caller to speak."""
+    language: Language = "en-US"
+    """The language of the conversation, as a BCP-47 tag."""
+    stt: SttOptions
+    """Speech to text."""
+    llm: LlmOptions
+    """The language model."""
+    tts: TtsOptions
+    """Text to speech."""
+    vad: VadOptions = InferenceVadOptions(provider="inference")
+    """Voice activity detection."""
+    turn_detection: TurnDetection = AudioTurnDetection(model="v1-mini")
+    """Who decides that the caller has finished."""
+    turn_handling: TurnHandling = TurnHandling()
+    """How long pauses may be, and what interrupts."""
+    limits: Limits = Limits()
+    """When a session is ended, and how long the agent waits for its caller."""
+    public: Public | None = None
+    """What a web page's key may do. None: it cannot start this agent at all."""
+
+    @model_validator(mode="after")
+    def _language_is_understood(self) -> Self:
+        reason = unsupported_language(self.stt, self.language)
+        if reason is not None:
+            raise wrong(reason, "language")
+        return self
+
+
+class AgentSpec(AgentSettings):
+    """One agent with everything decided: what a session's record stores and a job builds from.
+
+    Holds no secrets. `tts.voice` is the vendor's own name by now; `stt.language_codes` and
+    `tts.language` hold the language where the vendor takes one.
+    `AgentSpec.model_validate_json(spec.model_dump_json()) == spec`; never with `exclude_none`,
+    since some options mean by None something else than their default.
+    """
+
+    name: AgentName
+    """Its key in `agents`."""
+    voice: VoiceName
+    """The voice as it was asked for: an alias, or the vendor's own name."""
+
+
+def primary_language(language: str) -> str:
+    """The part of a tag that names the language: `en` of `en-US`, in lower case."""
+    return language.partition("-")[0].lower()
+
+
+def unsupported_language(stt: SttOptions, language: str) -> str | None:
+    """Why that speech model cannot hear that language; None if it can."""
+    if stt.model == "universal-streaming-english" and primary_language(language) != "en":
+        return f"stt.model '{stt.model}' understands English only, got '{language}'"
+    return None

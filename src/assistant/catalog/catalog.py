@@ -1,0 +1,220 @@
+"""agents.yaml, read and checked; and the agent that one session gets out of it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError
+
+from assistant.catalog.agent import (
+    AgentSettings,
+    AgentSpec,
+    Public,
+    Voice,
+    primary_language,
+    unsupported_language,
+)
+from assistant.catalog.document import Document, path_text, read_document
+from assistant.catalog.errors import (
+    CatalogError,
+    OverrideNotAllowedError,
+    Problem,
+    UnknownAgentError,
+    UnknownVoiceError,
+)
+from assistant.catalog.explain import Finding, explain
+from assistant.catalog.fields import AgentName, Frozen
+from assistant.catalog.overrides import Overrides
+from assistant.catalog.references import check_references
+
+MAX_AGENTS = 200  # each is resolved when the file is read, and listed on a page
+MAX_VOICES = 500
+
+
+class AgentsFile(Frozen):
+    """agents.yaml: the agents that this installation offers."""
+
+    version: Literal[1]
+    """The version of this file's format."""
+    default: AgentName
+    """The agent of a session that names none."""
+    voices: Annotated[Mapping[AgentName, Voice], Field(max_length=MAX_VOICES)] = {}
+    """Voices under names of our own; `tts.voice` and a session's `voice` may use them."""
+    agents: Annotated[Mapping[AgentName, AgentSettings], Field(min_length=1, max_length=MAX_AGENTS)]
+    """The agents by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAgent:
+    """An agent as the talk page offers it."""
+
+    name: str
+    title: str
+    language: str
+    voices: tuple[str, ...]
+    """What the page may offer to choose; empty: nothing."""
+    default: bool
+    """Whether it is the one that a session gets which names none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The agents of one file. Immutable; a changed file is another Catalog."""
+
+    default: str
+    """The agent of a session that names none."""
+    agents: Mapping[str, AgentSpec]
+    """Every agent as a session gets it that changes nothing."""
+    voices: Mapping[str, Voice]
+    written: Mapping[str, AgentSettings] = field(repr=False)
+    """Every agent as the file has it: a session's voice replaces an alias, not what it led to."""
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read agents.yaml.
+
+        Raises:
+            CatalogError: the file is wrong; it names every problem, in order of lines.
+        """
+        document = read_document(Path(path))
+        findings = list(check_references(document.data))
+        try:
+            # As JSON, since strict validation takes a list for a tuple from there alone.
+            file = AgentsFile.model_validate_json(json.dumps(document.data))
+        except ValidationError as error:
+            findings += explain(AgentsFile, error, yaml=True)
+            raise CatalogError(_in_order(document, findings)) from error
+        if document.problems or findings:
+            raise CatalogError(_in_order(document, findings))
+        agents = {name: _decide(name, agent, file.voices) for name, agent in file.agents.items()}
+        return cls(
+            default=file.default,
+            agents=MappingProxyType(agents),
+            voices=MappingProxyType(dict(file.voices)),
+            written=MappingProxyType(dict(file.agents)),
+        )
+
+    def listed(self) -> tuple[ListedAgent, ...]:
+        """The agents of the talk page, in the file's order."""
+        return tuple(
+            ListedAgent(
+                name, spec.title, spec.language, spec.public.voices, default=name == self.default
+            )
+            for name, spec in self.agents.items()
+            if spec.public is not None and spec.public.listed
+        )
+
+    def known_voices(self) -> tuple[str, ...]:
+        """Every voice that a secret key may ask for: the aliases, and what the file uses."""
+        aliases = {name for alias, voice in self.voices.items() for name in (alias, voice.voice)}
+        return tuple(sorted(aliases | {agent.tts.voice for agent in self.written.values()}))
+
+    def resolve(
+        self,
+        overrides: Overrides,
+        *,
+        public: bool = False,
+        session_timeout_s: float | None = None,
+    ) -> AgentSpec:
+        """The agent of one session.
+
+        Args:
+            overrides: The session's `config`.
+            public: Whether a publishable key asks; it gets only what `public` of the agent lets
+                it choose, and does not learn of agents that it may not start.
+            session_timeout_s: `max_duration_s` of agents that have none. None: they have none.
+
+        `metadata` is checked here and changes nothing: it belongs to the session.
+
+        Raises:
+            UnknownAgentError, UnknownVoiceError, OverrideNotAllowedError: as they say.
+        """
+        name = overrides.agent or self.default
+        startable = {
+            key: spec for key, spec in self.agents.items() if not public or spec.public is not None
+        }
+        if name not in startable:
+            raise UnknownAgentError(name, tuple(sorted(startable)))
+        voices = self.known_voices()
+        if public:
+            voices = _check_public(name, startable[name].public or Public(), overrides)
+        if overrides.voice is not None and overrides.voice not in voices:
+            raise UnknownVoiceError(overrides.voice, voices)
+        agent = self.written[name]
+        if overrides.language is not None:
+            reason = unsupported_language(agent.stt, overrides.language)
+            if reason is not None:
+                raise OverrideNotAllowedError("language", name, reason)
+        spec = _decide(name, agent, self.voices, voice=overrides.voice, language=overrides.language)
+        own_limit_s = spec.limits.max_duration_s or session_timeout_s
+        asked_s = overrides.max_duration
+        if public and asked_s is not None and own_limit_s is not None and asked_s > own_limit_s:
+            reason = f"a publishable key may not exceed {own_limit_s:g} s"
+            raise OverrideNotAllowedError("maxDuration", name, reason)
+        return _with_words_and_time(spec, overrides, own_limit_s)
+
+
+def _in_order(document: Document, findings: Iterable[Finding]) -> tuple[Problem, ...]:
+    problems = {problem.path: problem for problem in document.problems}
+    for finding in findings:
+        text = path_text(finding.path)
+        line = document.line(finding.path)
+        problem = Problem(document.file, line, text, finding.message, finding.suggestion)
+        # One problem a path: what could not be read is not also of the wrong type.
+        problems.setdefault(text, problem)
+    return tuple(sorted(problems.values(), key=lambda problem: (problem.line or 0, problem.path)))
+
+
+def _decide(
+    name: str,
+    agent: AgentSettings,
+    voices: Mapping[str, Voice],
+    *,
+    voice: str | None = None,
+    language: str | None = None,
+) -> AgentSpec:
+    """The agent with its voice looked up and its language told to the vendors.
+
+    A session's `voice` and `language` go before the alias's, which go before the agent's.
+    """
+    wanted = voice or agent.tts.voice
+    alias = voices.get(wanted)
+    tts = {
+        "voice": wanted if alias is None else alias.voice,
+        "model": (alias and alias.model) or agent.tts.model,
+        "language": language or (alias and alias.language) or agent.tts.language or agent.language,
+    }
+    stt: dict[str, Any] = {}
+    if agent.stt.steerable and (language is not None or agent.stt.language_codes is None):
+        stt["language_codes"] = (primary_language(language or agent.language),)
+    fields = {key: getattr(agent, key) for key in AgentSettings.model_fields}
+    fields["language"] = language or agent.language
+    fields["stt"] = agent.stt.model_copy(update=stt)
+    fields["tts"] = agent.tts.model_copy(update=tts)
+    return AgentSpec(name=name, voice=wanted, **fields)
+
+
+def _check_public(agent: str, public: Public, overrides: Overrides) -> tuple[str, ...]:
+    """Refuse what the agent does not let a publishable key choose; the voices that it may."""
+    allowed = {"agent", *public.fields, *(("voice",) if public.voices else ())}
+    for given in overrides.given():
+        if given not in allowed:
+            raise OverrideNotAllowedError(given, agent)
+    return tuple(sorted(public.voices))
+
+
+def _with_words_and_time(
+    spec: AgentSpec, overrides: Overrides, own_limit_s: float | None
+) -> AgentSpec:
+    changes: dict[str, Any] = {}
+    if overrides.system_prompt is not None:
+        changes["instructions"] = overrides.system_prompt
+    if "greeting" in overrides.model_fields_set:
+        greeting = overrides.greeting
+        changes["greeting"] = greeting if greeting and greeting.strip() else None
+    limit_s = overrides.max_duration or own_limit_s
+    changes["limits"] = spec.limits.model_copy(update={"max_duration_s": limit_s})
+    return spec.model_copy(update=changes)

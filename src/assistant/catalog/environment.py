@@ -1,0 +1,48 @@
+"""The keys that an agent needs from the environment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from assistant.catalog.agent import AgentSpec
+from assistant.catalog.providers import OpenAICompatibleOptions
+
+# The first name is the one to recommend; the second is an older one that still counts.
+_VENDOR_KEYS = {
+    "assemblyai": ("ASSEMBLYAI_API_KEY", "ASSEMBLY_API_KEY"),
+    "groq": ("GROQ_API_KEY",),
+    "inworld": ("INWORLD_API_KEY",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EnvRequirement:
+    """One key that must be set."""
+
+    names: tuple[str, ...]
+    """The variables that may hold it, any one of them; the first is the one to recommend."""
+    agent: str
+    stage: str
+    """`stt`, `llm` or `tts`."""
+    provider: str
+
+    def is_met(self, environ: Mapping[str, str]) -> bool:
+        """Whether one of the variables holds something."""
+        return any(environ.get(name, "").strip() for name in self.names)
+
+    def __str__(self) -> str:
+        path = f"agents.{self.agent}.{self.stage}"
+        return f"{' or '.join(self.names)} must be set: {path} uses {self.provider}"
+
+
+def required_environment(spec: AgentSpec) -> tuple[EnvRequirement, ...]:
+    """What the agent's vendors need, in the order stt, llm, tts; a vendor may need nothing."""
+    requirements = []
+    for stage, options in (("stt", spec.stt), ("llm", spec.llm), ("tts", spec.tts)):
+        names: tuple[str, ...]
+        if isinstance(options, OpenAICompatibleOptions):
+            names = () if options.api_key_env is None else (options.api_key_env,)
+        else:
+            names = _VENDOR_KEYS[options.provider]
+        if names:
+            requirements.append(EnvRequirement(names, spec.name, stage, options.provider))
+    return tuple(requirements)

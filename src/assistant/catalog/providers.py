@@ -1,0 +1,228 @@
+"""The options of every speech-to-text, language model and text-to-speech vendor.
+
+None always means: leave it to the vendor's plugin. Durations are seconds; the worker's builders
+convert them where a vendor counts in milliseconds. Keys are never here, only in the environment.
+
+Source: constructors of livekit-plugins-assemblyai, -groq, -openai and -inworld 1.8.9.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from assistant.catalog.fields import (
+    EnvName,
+    Frozen,
+    HttpUrl,
+    Language,
+    PositiveShare,
+    Share,
+    Text,
+    TurnSeconds,
+    VoiceName,
+    Word,
+    WsUrl,
+    wrong,
+)
+
+MAX_STEERED_LANGUAGES = 10  # AssemblyAI's own bound
+
+# The models of AssemblyAI that take a prompt, steering, voice focus and the like.
+STEERABLE_STT_MODELS = frozenset(
+    {"universal-3-6-pro", "universal-3-5-pro", "u3-rt-pro", "u3-rt-pro-beta-1"}
+)
+_STEERABLE_ONLY = (
+    "language_codes",
+    "continuous_partials",
+    "interruption_delay_s",
+    "prompt",
+    "previous_context_n_turns",
+    "voice_focus",
+    "voice_focus_threshold",
+    "mode",
+)
+
+
+class ProviderOptions(Frozen):
+    """What every vendor has: how long to wait, and how often to try again."""
+
+    timeout_s: Annotated[float, Field(gt=0, le=120)] = 10.0
+    """Seconds to wait for the vendor to connect or to answer before the attempt counts as
+    failed."""
+    max_retries: Annotated[int, Field(ge=0, le=10)] = 3
+    """Attempts after the first one failed. The first follows at once, each next after 2 s."""
+
+
+class AssemblyAIOptions(ProviderOptions):
+    """AssemblyAI's streaming speech-to-text. Key: `ASSEMBLYAI_API_KEY`."""
+
+    provider: Literal["assemblyai"]
+    """The vendor."""
+    model: Literal[
+        "universal-3-6-pro",
+        "universal-3-5-pro",
+        "u3-rt-pro",
+        "u3-rt-pro-beta-1",
+        "universal-streaming-english",
+        "universal-streaming-multilingual",
+    ] = "universal-3-6-pro"
+    """The speech model. The `universal-streaming-*` ones take fewer options."""
+    mode: Literal["min_latency", "balanced", "max_accuracy"] | None = None
+    """A preset that trades speed for accuracy, with its own silences. None: 0.1 s of silence
+    ends a confident turn, and the turn detector decides whether the caller has finished."""
+    language_codes: Annotated[tuple[Word, ...], Field(max_length=MAX_STEERED_LANGUAGES)] | None = (
+        None
+    )
+    """Languages to expect, such as `[en, es]`. None: the agent's `language`; `[multi]`: all."""
+    language_detection: bool | None = None
+    """Whether each turn's language is reported (`universal-streaming-multilingual`)."""
+    end_of_turn_confidence_threshold: Share | None = None
+    """How sure the model must be that the caller has finished, 0 to 1."""
+    min_turn_silence_s: TurnSeconds | None = None
+    """Seconds of silence before a confident end of turn is final."""
+    max_turn_silence_s: TurnSeconds | None = None
+    """Seconds of silence that end a turn whatever the model thinks."""
+    format_turns: bool | None = None
+    """Whether final text has punctuation and capitals. Costs some latency on older models."""
+    continuous_partials: bool | None = None
+    """Whether interim text keeps coming, about every 3 s, in long turns."""
+    interruption_delay_s: Share | None = None
+    """Seconds until the first interim text, 0 to 1. Lower: interruptions are noticed sooner."""
+    keyterms: Annotated[
+        tuple[Annotated[Text, Field(min_length=1, max_length=50)], ...], Field(max_length=100)
+    ] = ()
+    """Words that the caller is likely to say: names, products. At most 100 of 50 characters."""
+    prompt: Annotated[Text, Field(min_length=1, max_length=1750)] | None = None
+    """What the recording is about, to steer the recognition. At most 1750 characters."""
+    previous_context_n_turns: Annotated[int, Field(ge=0, le=100)] | None = None
+    """How many earlier entries of the conversation the model sees. 0: none."""
+    forward_chat_context: bool = True
+    """Whether the agent's own replies are sent along as context for the caller's answer."""
+    vad_threshold: Share | None = None
+    """The vendor's voice activity threshold, 0 to 1. Lower hears quieter speech."""
+    speaker_labels: bool | None = None
+    """Whether speakers are told apart."""
+    max_speakers: Annotated[int, Field(ge=1, le=10)] | None = None
+    """The most speakers to tell apart."""
+    domain: Word | None = None
+    """A vendor's vocabulary, such as `medical-v1`."""
+    voice_focus: Literal["near-field", "far-field"] | None = None
+    """Suppresses background noise: `near-field` for headsets, `far-field` for room microphones."""
+    voice_focus_threshold: Share | None = None
+    """How hard background is suppressed, 0 to 1; takes effect with `voice_focus`."""
+    sample_rate: Literal[8000, 16000, 24000, 48000] = 16000
+    """Hz of the audio sent. 16000 loses nothing that the models use."""
+    buffer_s: Annotated[float, Field(ge=0.05, le=1)] = 0.05
+    """Seconds of audio a message. The vendor takes 0.05 to 1; more adds latency."""
+    base_url: WsUrl | None = None
+    """Another endpoint, such as `wss://streaming.eu.assemblyai.com`. None: the vendor's own."""
+
+    @property
+    def steerable(self) -> bool:
+        """Whether the model takes `language_codes` and the options like it."""
+        return self.model in STEERABLE_STT_MODELS
+
+    @model_validator(mode="after")
+    def _fits_the_model(self) -> Self:
+        if not self.steerable:
+            for key in _STEERABLE_ONLY:
+                if getattr(self, key) is not None:
+                    models = ", ".join(sorted(STEERABLE_STT_MODELS))
+                    raise wrong(f"model '{self.model}' does not take it; these do: {models}", key)
+        if self.language_codes and "multi" in self.language_codes and len(self.language_codes) > 1:
+            raise wrong("'multi' means every language and must stand alone", "language_codes")
+        low, high = self.min_turn_silence_s, self.max_turn_silence_s
+        if low is not None and high is not None and low > high:
+            raise wrong(f"must be at most max_turn_silence_s ({high:g})", "min_turn_silence_s")
+        if self.voice_focus_threshold is not None and self.voice_focus is None:
+            raise wrong("has no effect without voice_focus", "voice_focus_threshold")
+        return self
+
+
+class ChatOptions(ProviderOptions):
+    """The sampling options that all chat-completions vendors share."""
+
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    """0: always the likeliest word; 2: wild."""
+    top_p: PositiveShare | None = None
+    """Only the likeliest words that add up to this probability are considered."""
+    max_completion_tokens: Annotated[int, Field(ge=1, le=131_072)] | None = None
+    """The longest reply, in tokens; some four characters each. None: the vendor's bound."""
+    parallel_tool_calls: bool | None = None
+    """Whether the model may call several tools at once."""
+    tool_choice: Literal["auto", "none", "required"] | None = None
+    """Whether the model may, may not or must call a tool."""
+
+
+class GroqOptions(ChatOptions):
+    """Groq's language models. Key: `GROQ_API_KEY`."""
+
+    provider: Literal["groq"]
+    """The vendor."""
+    model: Word = "llama-3.3-70b-versatile"
+    """The model. `llama-3.1-8b-instant` answers sooner and knows less."""
+    reasoning_effort: Literal["none", "default", "low", "medium", "high"] | None = None
+    """For models that think before they answer. Thinking is silence to a caller."""
+    service_tier: Literal["auto", "on_demand", "flex", "performance"] | None = None
+    """Groq's queue for the request."""
+
+
+class OpenAICompatibleOptions(ChatOptions):
+    """Any server that speaks OpenAI's chat completions: vLLM, llama.cpp, Ollama, other vendors."""
+
+    provider: Literal["openai-compatible"]
+    """The protocol."""
+    base_url: HttpUrl
+    """The address up to and with the version, such as `http://127.0.0.1:8000/v1`."""
+    model: Word
+    """The model's name at that server."""
+    api_key_env: EnvName | None = None
+    """The environment variable that holds the key. None: the server wants none."""
+    reasoning_effort: (
+        Literal["none", "default", "minimal", "low", "medium", "high", "xhigh", "max"] | None
+    ) = None
+    """For models that think before they answer. Thinking is silence to a caller."""
+    service_tier: Word | None = None
+    """The server's queue for the request, where it has several."""
+
+
+class InworldOptions(ProviderOptions):
+    """Inworld's streaming text-to-speech. Key: `INWORLD_API_KEY`."""
+
+    provider: Literal["inworld"]
+    """The vendor."""
+    voice: VoiceName
+    """An alias out of `voices`, or a voice's own name at Inworld, such as `Ashley`."""
+    model: Word = "inworld-tts-1.5-max"
+    """The speech model. `inworld-tts-1.5-mini` begins sooner, `inworld-tts-2` is the richest."""
+    language: Language | None = None
+    """The language to speak. None: the agent's `language`."""
+    speaking_rate: Annotated[float, Field(ge=0.5, le=1.5)] | None = None
+    """1 is the voice's own pace."""
+    temperature: Annotated[float, Field(gt=0, le=2)] | None = None
+    """How much the delivery varies. `inworld-tts-2` ignores it: see `delivery_mode`."""
+    delivery_mode: Literal["STABLE", "BALANCED", "CREATIVE"] | None = None
+    """How much the delivery varies, on `inworld-tts-2` only."""
+    text_normalization: bool | None = None
+    """Whether numbers, dates and abbreviations are read out in full. None: the vendor decides."""
+    encoding: Literal["PCM", "LINEAR16", "MP3", "OGG_OPUS", "FLAC"] = "PCM"
+    """How the audio travels. PCM needs no decoding and is heard soonest."""
+    bit_rate: Annotated[int, Field(ge=8_000, le=512_000)] | None = None
+    """Bits per second of the compressed encodings."""
+    sample_rate: Literal[8000, 16000, 22050, 24000, 32000, 44100, 48000] = 24000
+    """Hz of the audio asked for."""
+    timestamp_type: Literal["WORD", "CHARACTER"] | None = "WORD"
+    """Times of words let the transcript keep only what was heard before an interruption.
+    None: none are asked for."""
+    timestamp_transport_strategy: Literal["ASYNC", "SYNC"] = "ASYNC"
+    """Whether times may follow the audio (`ASYNC`, sooner heard) or come with it."""
+    buffer_char_threshold: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Characters that are collected before speech is made of them. None: the plugin's."""
+    max_buffer_delay_s: Annotated[float, Field(ge=0, le=10)] | None = None
+    """The longest that text waits for that many characters. None: the plugin's (3 s)."""
+
+
+SttOptions = AssemblyAIOptions
+"""Becomes a union, discriminated by `provider`, when a second vendor joins; as `LlmOptions`."""
+LlmOptions = Annotated[GroqOptions | OpenAICompatibleOptions, Field(discriminator="provider")]
+TtsOptions = InworldOptions

@@ -1,0 +1,48 @@
+"""Names in agents.yaml that must lead somewhere.
+
+Looks at the plain values, not at the models, so that these mistakes are reported together with
+those that keep the models from being built.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from assistant.catalog.document import KeyPath
+from assistant.catalog.explain import Finding, nearest
+
+# How alike a voice must be to an alias to be taken for a misspelt one. 'Ashley' beside an alias
+# 'ashley' is 0.83 and fine; 'inworld-male-9' beside 'inworld-male-1' is 0.93 and is not.
+_MISSPELT = 0.85
+
+
+def check_references(data: dict[str, Any]) -> Iterator[Finding]:
+    """Every name that leads nowhere; what has the wrong type is left to the models."""
+    agents, voices = _mapping(data.get("agents")), _mapping(data.get("voices"))
+    default = data.get("default")
+    if isinstance(default, str) and agents and default not in agents:
+        names = ", ".join(sorted(agents))
+        suggestion = nearest(default, agents)
+        message = f"no agent of that name in this file; it has {names}"
+        yield Finding(("default",), message, suggestion)
+    for name, agent in agents.items():
+        yield from _check_voices(("agents", name), _mapping(agent), voices)
+
+
+def _check_voices(
+    path: KeyPath, agent: dict[str, Any], voices: dict[str, Any]
+) -> Iterator[Finding]:
+    own = _mapping(agent.get("tts")).get("voice")
+    if isinstance(own, str) and own not in voices:
+        alias = nearest(own, voices, likeness=_MISSPELT)
+        if alias is not None:
+            yield Finding((*path, "tts", "voice"), f"'{own}' is not in voices", alias)
+    chosen = _mapping(agent.get("public")).get("voices")
+    for index, voice in enumerate(chosen if isinstance(chosen, list) else []):
+        if isinstance(voice, str) and voice not in voices and voice != own:
+            place = (*path, "public", "voices", index)
+            message = f"{voice!r} is neither in voices nor the agent's own voice"
+            yield Finding(place, message, nearest(voice, voices))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
