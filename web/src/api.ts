@@ -1,0 +1,231 @@
+/** The HTTP side of the service, as the page uses it. Durations are seconds. */
+
+/** Longest wait for one answer: minting a token and starting a session are single round trips. */
+const REQUEST_TIMEOUT_S = 12;
+/** A problem document is a few hundred bytes; its text is shown, so it is cut here. */
+const MAX_DETAIL_CHARS = 300;
+
+export interface AgentChoice {
+  readonly name: string;
+  readonly title: string;
+  readonly voices: readonly string[];
+  readonly default: boolean;
+}
+
+export interface TalkPage {
+  /** The publishable key to show; null where the service asks for none. */
+  readonly key: string | null;
+  readonly agents: readonly AgentChoice[];
+  readonly startTimeout: number;
+}
+
+export interface TokenAnswer {
+  readonly token: string;
+  readonly url: string;
+  readonly sessionId: string;
+  readonly sessionKey: string | null;
+}
+
+export type SessionStatus =
+  | "created"
+  | "queued"
+  | "dispatching"
+  | "active"
+  | "ending"
+  | "ended"
+  | "failed";
+
+export interface SessionAnswer {
+  readonly status: SessionStatus;
+  readonly reason: string | null;
+  readonly detail: string | null;
+}
+
+export interface Choice {
+  readonly agent: string | null;
+  readonly voice: string | null;
+}
+
+/** The service answered, and said no. */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  constructor(
+    readonly status: number,
+    /** The stable `code` of the problem document; null when the answer was not one. */
+    readonly code: string | null,
+    readonly detail: string | null,
+    /** Seconds from `Retry-After`; null when absent. */
+    readonly retryAfterS: number | null,
+  ) {
+    super(`HTTP ${status}${code === null ? "" : ` (${code})`}`);
+  }
+}
+
+/** No usable answer came: no network, no server, or none in time. */
+export class UnreachableError extends Error {
+  override readonly name = "UnreachableError";
+}
+
+type Json = Record<string, unknown>;
+
+const isJson = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const text = (value: unknown): string | null =>
+  typeof value === "string" && value !== "" ? value : null;
+
+const required = (body: Json, field: string): string => {
+  const value = text(body[field]);
+  if (value === null) throw new UnreachableError(`the answer lacks ${field}`);
+  return value;
+};
+
+const retryAfter = (headers: Headers): number | null => {
+  const seconds = Number(headers.get("Retry-After") ?? "");
+  return Number.isFinite(seconds) && seconds > 0 ? seconds : null;
+};
+
+async function problem(response: Response): Promise<ApiError> {
+  let body: unknown = null;
+  try {
+    body = await response.json();
+  } catch {
+    // A proxy in between may answer with anything; the status alone still says enough.
+  }
+  const fields = isJson(body) ? body : {};
+  const detail = text(fields["detail"])?.slice(0, MAX_DETAIL_CHARS) ?? null;
+  return new ApiError(response.status, text(fields["code"]), detail, retryAfter(response.headers));
+}
+
+async function request(path: string, init: RequestInit, signal?: AbortSignal): Promise<Json> {
+  const timeout = AbortSignal.timeout(REQUEST_TIMEOUT_S * 1000);
+  const either = signal === undefined ? timeout : AbortSignal.any([timeout, signal]);
+  let response: Response;
+  try {
+    response = await fetch(path, { ...init, signal: either, cache: "no-store" });
+  } catch (error) {
+    throw new UnreachableError("no answer", { cause: error });
+  }
+  if (!response.ok) throw await problem(response);
+  try {
+    const body: unknown = await response.json();
+    if (isJson(body)) return body;
+  } catch {
+    // Falls through: an answer that is not JSON is no answer of this service.
+  }
+  throw new UnreachableError("the answer is not JSON");
+}
+
+function agents(value: unknown): AgentChoice[] {
+  if (!Array.isArray(value)) return [];
+  return value.filter(isJson).flatMap((item) => {
+    const name = text(item["name"]);
+    if (name === null) return [];
+    const voices = Array.isArray(item["voices"]) ? item["voices"] : [];
+    return {
+      name,
+      title: text(item["title"]) ?? name,
+      voices: voices.filter((voice): voice is string => typeof voice === "string"),
+      default: item["default"] === true,
+    };
+  });
+}
+
+/** Asks what this page may offer. Raises: ApiError, UnreachableError. */
+export async function talkPage(): Promise<TalkPage> {
+  const body = await request("/api/talk", { method: "GET" });
+  const startTimeout = body["startTimeout"];
+  return {
+    key: text(body["key"]),
+    agents: agents(body["agents"]),
+    startTimeout: typeof startTimeout === "number" && startTimeout > 0 ? startTimeout : 30,
+  };
+}
+
+const STATUSES: ReadonlySet<string> = new Set<SessionStatus>([
+  "created",
+  "queued",
+  "dispatching",
+  "active",
+  "ending",
+  "ended",
+  "failed",
+]);
+
+/** The calls of one session. Every method raises ApiError or UnreachableError. */
+export class SessionApi {
+  #sessionKey: string | null = null;
+
+  constructor(
+    private readonly key: string | null,
+    readonly sessionId: string,
+    readonly userId: string,
+  ) {}
+
+  async token(signal: AbortSignal): Promise<TokenAnswer> {
+    const { sessionId, userId } = this;
+    const body = await this.#post("/api/token", { sessionId, userId }, signal);
+    this.#sessionKey = text(body["sessionKey"]);
+    return {
+      token: required(body, "token"),
+      url: required(body, "url"),
+      sessionId,
+      sessionKey: this.#sessionKey,
+    };
+  }
+
+  async start(choice: Choice, signal: AbortSignal): Promise<void> {
+    const config: Json = {};
+    if (choice.agent !== null) config["agent"] = choice.agent;
+    if (choice.voice !== null) config["voice"] = choice.voice;
+    const { sessionId, userId } = this;
+    const body: Json = { sessionId, userId, ...this.#proof() };
+    if (Object.keys(config).length > 0) body["config"] = config;
+    await this.#post("/api/session/start", body, signal);
+  }
+
+  async end(reason: string): Promise<void> {
+    await this.#post("/api/session/end", this.#ending(reason));
+  }
+
+  /** Ends the session from a page that is going away: nobody reads the answer. */
+  endAtUnload(reason: string): void {
+    void fetch("/api/session/end", {
+      method: "POST",
+      keepalive: true,
+      headers: this.#headers({ "Content-Type": "application/json" }),
+      body: JSON.stringify(this.#ending(reason)),
+    }).catch(() => undefined);
+  }
+
+  async status(signal?: AbortSignal): Promise<SessionAnswer> {
+    const path = `/api/sessions/${encodeURIComponent(this.sessionId)}`;
+    const extra: Record<string, string> =
+      this.#sessionKey === null ? {} : { "X-Session-Key": this.#sessionKey };
+    const body = await request(path, { method: "GET", headers: this.#headers(extra) }, signal);
+    const status = required(body, "status");
+    if (!STATUSES.has(status)) throw new UnreachableError(`unknown status ${status}`);
+    return {
+      status: status as SessionStatus,
+      reason: text(body["reason"]),
+      detail: text(body["detail"])?.slice(0, MAX_DETAIL_CHARS) ?? null,
+    };
+  }
+
+  #proof(): Json {
+    return this.#sessionKey === null ? {} : { sessionKey: this.#sessionKey };
+  }
+
+  #ending(reason: string): Json {
+    return { sessionId: this.sessionId, reason, ...this.#proof() };
+  }
+
+  #headers(extra: Record<string, string>): Record<string, string> {
+    return this.key === null ? extra : { ...extra, Authorization: `Bearer ${this.key}` };
+  }
+
+  #post(path: string, body: Json, signal?: AbortSignal): Promise<Json> {
+    const headers = this.#headers({ "Content-Type": "application/json" });
+    return request(path, { method: "POST", headers, body: JSON.stringify(body) }, signal);
+  }
+}

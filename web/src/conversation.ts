@@ -1,0 +1,396 @@
+/** One conversation: the calls, the room, the microphone and the agent's voice. All the I/O. */
+
+import {
+  createLocalAudioTrack,
+  DisconnectReason,
+  isBrowserSupported,
+  type LocalAudioTrack,
+  MediaDeviceFailure,
+  type Participant,
+  type RemoteTrack,
+  Room,
+  RoomEvent,
+  setLogLevel,
+  type TextStreamReader,
+  Track,
+} from "livekit-client";
+import { ApiError, type Choice, type SessionAnswer, type SessionApi, UnreachableError } from "./api";
+import type { Event, MicrophoneTrouble, Problem } from "./session";
+import { MAX_TURN_CHARS, type Reading, type Who } from "./transcript";
+
+/** Source: the agent SDK's `types.py`. */
+const AGENT_STATE = "lk.agent.state";
+const TRANSCRIPTION_TOPIC = "lk.transcription";
+const TRANSCRIPTION_FINAL = "lk.transcription_final";
+const SEGMENT_ID = "lk.segment_id";
+const CHAT_TOPIC = "lk.chat";
+
+/** How often the session is asked about while its agent is awaited. */
+const POLL_S = 1;
+/** The service judges the start itself; the page gives up only when that verdict is overdue. */
+const START_GRACE_S = 5;
+/** Nobody stays in line for longer than this without being told. */
+const LONGEST_WAIT_S = 900;
+/** After a disconnect the record may need a moment to say why; then the page says what it knows. */
+const EXPLAIN_TRIES = 3;
+const EXPLAIN_PAUSE_S = 0.6;
+
+// At its default level the client writes participants' names and attributes into the console.
+setLogLevel("warn");
+
+/** The client drops the last slice when the recording stops, so a slice is kept short. */
+const PRE_CONNECT_SLICE_MS = 40;
+
+const sleep = (durationS: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, durationS * 1000));
+
+class MicrophoneError extends Error {
+  override readonly name = "MicrophoneError";
+  constructor(readonly why: MicrophoneTrouble) {
+    super(why);
+  }
+}
+
+class MediaError extends Error {
+  override readonly name = "MediaError";
+}
+
+/** What the conversation tells the page. */
+export interface Hooks {
+  event(event: Event): void;
+  reading(reading: Reading): void;
+  voice(who: Who, track: MediaStreamTrack | null): void;
+  /** The browser lets no sound out until the person clicks again. */
+  soundBlocked(blocked: boolean): void;
+}
+
+/** True when the person has allowed the microphone before, so that no question delays the start. */
+async function microphoneAllowed(): Promise<boolean> {
+  try {
+    const answer = await navigator.permissions.query({ name: "microphone" as PermissionName });
+    return answer.state === "granted";
+  } catch {
+    return false; // Not every browser tells; then the question is taken as still open.
+  }
+}
+
+function microphoneTrouble(error: unknown): MicrophoneTrouble {
+  switch (MediaDeviceFailure.getFailure(error)) {
+    case MediaDeviceFailure.PermissionDenied:
+      return "refused";
+    case MediaDeviceFailure.NotFound:
+      return "absent";
+    case MediaDeviceFailure.DeviceInUse:
+      return "busy";
+    default:
+      return "other";
+  }
+}
+
+function asProblem(error: unknown): Problem {
+  if (error instanceof MicrophoneError) return { kind: "microphone", why: error.why };
+  if (error instanceof UnreachableError) return { kind: "unreachable" };
+  if (error instanceof MediaError) return { kind: "media" };
+  if (error instanceof ApiError) {
+    const { status, code, detail, retryAfterS } = error;
+    return { kind: "refused", status, code, detail, retryAfterS };
+  }
+  console.error("conversation failed", error);
+  return { kind: "unknown" };
+}
+
+export class Conversation {
+  readonly #room: Room;
+  readonly #abort = new AbortController();
+  #microphone: LocalAudioTrack | null = null;
+  #muted = false;
+  #closed = false;
+  #started = false;
+  #joined = false;
+  #awaiting = false;
+  #streams = 0;
+  #sounds: HTMLMediaElement[] = [];
+
+  constructor(
+    private readonly api: SessionApi,
+    private readonly startTimeoutS: number,
+    private readonly hooks: Hooks,
+  ) {
+    this.#room = new Room({ disconnectOnPageLeave: true });
+    this.#room.registerTextStreamHandler(TRANSCRIPTION_TOPIC, (reader, from) => {
+      void this.#readStream(reader, from.identity);
+    });
+    this.#room
+      .on(RoomEvent.ParticipantConnected, (participant) => this.#seen(participant))
+      .on(RoomEvent.ParticipantAttributesChanged, (_, participant) => this.#seen(participant))
+      .on(RoomEvent.ParticipantDisconnected, (participant) => this.#left(participant))
+      .on(RoomEvent.TrackSubscribed, (track) => this.#hear(track))
+      .on(RoomEvent.TrackUnsubscribed, (track) => this.#unhear(track))
+      .on(RoomEvent.SignalReconnecting, () => this.#tell({ type: "reconnecting" }))
+      .on(RoomEvent.Reconnecting, () => this.#tell({ type: "reconnecting" }))
+      .on(RoomEvent.Reconnected, () => this.#tell({ type: "reconnected" }))
+      .on(RoomEvent.Disconnected, (reason) => void this.#explain(reason))
+      .on(RoomEvent.AudioPlaybackStatusChanged, () =>
+        this.hooks.soundBlocked(!this.#closed && !this.#room.canPlaybackAudio),
+      );
+  }
+
+  /** Must be called within a click. Resolves when connected or failed; never rejects. */
+  async start(choice: Choice, microphone: boolean): Promise<void> {
+    if (!isBrowserSupported()) return this.#fail({ kind: "unsupported" });
+    this.unlockSound();
+    try {
+      const opened = microphone ? this.#openMicrophone() : Promise.resolve();
+      opened.catch(() => undefined); // Awaited below, but another step may fail first.
+      const [answer] = await Promise.all([
+        this.api.token(this.#abort.signal),
+        // An agent is called only for somebody who can talk to it: while the browser still asks
+        // for the microphone, the session waits. Where it was allowed before, nothing waits.
+        microphoneAllowed().then((allowed) => (allowed ? undefined : opened)),
+      ]);
+      if (this.#closed) return;
+      this.#started = true;
+      await Promise.all([
+        this.api.start(choice, this.#abort.signal).then(() => void this.#awaitAgent()),
+        this.#connect(answer.url, answer.token),
+        // Publishing waits for the room by itself and then shares its first negotiation.
+        opened.then(() => this.#publish()),
+      ]);
+    } catch (error) {
+      if (!this.#closed) this.#fail(asProblem(error));
+    }
+  }
+
+  /** Ends by the person's wish. The page need not wait for the service to agree. */
+  end(): void {
+    if (this.#closed) return;
+    this.#over({ type: "ended", reason: "user_requested", at: performance.now() });
+    void this.#endSession("user_requested");
+  }
+
+  /** Ends because the page goes away. */
+  abandon(): void {
+    if (this.#closed) return;
+    if (this.#started) this.api.endAtUnload("user_left");
+    this.#over({ type: "ended", reason: "user_left", at: performance.now() });
+  }
+
+  async mute(muted: boolean): Promise<void> {
+    this.#muted = muted;
+    if (muted) await this.#microphone?.mute();
+    else await this.#microphone?.unmute();
+    this.#tell({ type: "muted", muted });
+  }
+
+  /** Sends a typed message. Raises: the client's own error when it could not be sent. */
+  async say(text: string): Promise<void> {
+    await this.#room.localParticipant.sendText(text, { topic: CHAT_TOPIC });
+  }
+
+  /** Lets the agent be heard; browsers allow it within a click. */
+  unlockSound(): void {
+    this.#room.startAudio().catch(() => undefined); // Told by AudioPlaybackStatusChanged.
+  }
+
+  async #openMicrophone(): Promise<void> {
+    if (navigator.mediaDevices === undefined) throw new MicrophoneError("insecure");
+    let track: LocalAudioTrack;
+    try {
+      track = await createLocalAudioTrack({
+        echoCancellation: true,
+        noiseSuppression: true,
+        autoGainControl: true,
+      });
+    } catch (error) {
+      throw new MicrophoneError(microphoneTrouble(error));
+    }
+    if (this.#closed) {
+      track.stop();
+      return;
+    }
+    this.#microphone = track;
+    // Recorded from now on and handed to the agent when it comes, so the first words are not lost.
+    track.startPreConnectBuffer(PRE_CONNECT_SLICE_MS);
+    if (this.#muted) await track.mute();
+    this.hooks.voice("user", track.mediaStreamTrack);
+  }
+
+  async #connect(url: string, token: string): Promise<void> {
+    try {
+      await this.#room.connect(url, token);
+    } catch (error) {
+      throw new MediaError("the room did not open", { cause: error });
+    }
+    if (this.#closed) return;
+    this.#joined = true;
+    this.#tell({ type: "connected" });
+    for (const participant of this.#room.remoteParticipants.values()) this.#seen(participant);
+  }
+
+  async #publish(): Promise<void> {
+    const track = this.#microphone;
+    if (track === null || this.#closed) return;
+    try {
+      await this.#room.localParticipant.publishTrack(track, { source: Track.Source.Microphone });
+    } catch (error) {
+      if (!this.#closed) throw new MediaError("the microphone was not published", { cause: error });
+    }
+  }
+
+  get #agentHere(): boolean {
+    return Array.from(this.#room.remoteParticipants.values()).some((each) => each.isAgent);
+  }
+
+  #seen(participant: Participant): void {
+    if (!participant.isAgent || participant.isLocal) return;
+    const state = participant.attributes[AGENT_STATE] ?? null;
+    this.#tell({ type: "agent", state, at: performance.now() });
+  }
+
+  #left(participant: Participant): void {
+    if (!participant.isAgent || this.#agentHere) return;
+    this.#tell({ type: "agentLeft" });
+    void this.#awaitAgent();
+  }
+
+  /** Watches the session until an agent is in the room, or the service says that none will be. */
+  async #awaitAgent(): Promise<void> {
+    if (this.#awaiting) return;
+    this.#awaiting = true;
+    const patienceS = this.startTimeoutS + START_GRACE_S;
+    const began = performance.now();
+    let deadline = began + patienceS * 1000;
+    try {
+      while (!this.#closed && !this.#agentHere) {
+        await sleep(POLL_S);
+        if (this.#closed || this.#agentHere) return;
+        const session = await this.#ask();
+        if (session !== null && this.#concluded(session)) return;
+        const queued = session?.status === "queued";
+        this.#tell({ type: "queued", queued });
+        const now = performance.now();
+        if (queued) deadline = now + patienceS * 1000;
+        if (now > deadline || now - began > LONGEST_WAIT_S * 1000) {
+          this.#fail({ kind: "late", afterS: Math.round((now - began) / 1000) });
+          return;
+        }
+      }
+    } finally {
+      this.#awaiting = false;
+    }
+  }
+
+  /** The session's record; null when it cannot be had now, which alone is no reason to stop. */
+  async #ask(): Promise<SessionAnswer | null> {
+    try {
+      return await this.api.status(this.#abort.signal);
+    } catch {
+      return null;
+    }
+  }
+
+  /** Closes by what the record says, if it says that the session is over. */
+  #concluded(session: SessionAnswer): boolean {
+    if (this.#closed) return true;
+    const { status, reason, detail } = session;
+    if (status === "failed") {
+      this.#fail({ kind: "failed", reason, detail });
+      return true;
+    }
+    if (status === "ended") {
+      this.#over({ type: "ended", reason, at: performance.now() });
+      return true;
+    }
+    return false;
+  }
+
+  /** The room is gone: asks the service why, and else says what the media server said. */
+  async #explain(reason: DisconnectReason | undefined): Promise<void> {
+    // A room that never opened is told by the failing connect itself.
+    if (this.#closed || !this.#joined) return;
+    this.#tell({ type: "reconnecting" });
+    for (let attempt = 1; attempt <= EXPLAIN_TRIES; attempt += 1) {
+      const session = await this.#ask();
+      if (this.#closed || (session !== null && this.#concluded(session))) return;
+      if (attempt < EXPLAIN_TRIES) await sleep(EXPLAIN_PAUSE_S);
+    }
+    if (this.#closed) return;
+    const at = performance.now();
+    if (reason === DisconnectReason.ROOM_DELETED || reason === DisconnectReason.ROOM_CLOSED) {
+      this.#over({ type: "ended", reason: "room_deleted", at });
+    } else if (reason === DisconnectReason.PARTICIPANT_REMOVED) {
+      this.#over({ type: "ended", reason: null, at });
+    } else {
+      this.#fail({ kind: "lost" });
+    }
+  }
+
+  #hear(track: RemoteTrack): void {
+    if (track.kind !== Track.Kind.Audio) return;
+    const element = track.attach();
+    element.hidden = true;
+    document.body.append(element);
+    this.#sounds.push(element);
+    this.hooks.voice("agent", track.mediaStreamTrack);
+  }
+
+  #unhear(track: RemoteTrack): void {
+    const gone = track.detach();
+    for (const element of gone) element.remove();
+    this.#sounds = this.#sounds.filter((element) => !gone.includes(element));
+    if (track.kind === Track.Kind.Audio && this.#sounds.length === 0) this.hooks.voice("agent", null);
+  }
+
+  /** Reads one stream of a segment's text, telling each growth of it. */
+  async #readStream(reader: TextStreamReader, sender: string): Promise<void> {
+    this.#streams += 1;
+    const stream = this.#streams;
+    const who: Who = sender === this.#room.localParticipant.identity ? "user" : "agent";
+    const segment = reader.info.attributes?.[SEGMENT_ID] ?? reader.info.id;
+    let text = "";
+    let broken = false;
+    try {
+      for await (const piece of reader) {
+        text = (text + piece).slice(0, MAX_TURN_CHARS);
+        if (!this.#closed) this.hooks.reading({ segment, who, stream, text, final: false });
+      }
+    } catch {
+      broken = true; // The sender left in the middle; what came is all that will come.
+    }
+    // A stream's last attributes come with its end, and may differ from those of its beginning.
+    const final = broken || reader.info.attributes?.[TRANSCRIPTION_FINAL] === "true";
+    if (!this.#closed) this.hooks.reading({ segment, who, stream, text, final });
+  }
+
+  #tell(event: Event): void {
+    if (!this.#closed) this.hooks.event(event);
+  }
+
+  #fail(problem: Problem): void {
+    if (this.#closed) return;
+    this.#over({ type: "failed", problem, at: performance.now() });
+    void this.#endSession("user_left");
+  }
+
+  /** Closes everything on this side, once, and says how it ended. */
+  #over(event: Event): void {
+    this.#tell(event);
+    this.#closed = true;
+    this.#abort.abort();
+    this.hooks.voice("user", null);
+    this.hooks.voice("agent", null);
+    this.hooks.soundBlocked(false);
+    this.#microphone?.stop();
+    for (const element of this.#sounds) element.remove();
+    void this.#room.disconnect();
+  }
+
+  async #endSession(reason: string): Promise<void> {
+    if (!this.#started) return;
+    try {
+      await this.api.end(reason);
+    } catch {
+      // The service closes an abandoned session by itself; there is nothing more to do here.
+    }
+  }
+}

@@ -1,0 +1,109 @@
+/// <reference types="node" />
+import { createServer, type IncomingHttpHeaders, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import type { Window } from "happy-dom";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { ApiError, SessionApi, talkPage, UnreachableError } from "../src/api";
+
+interface Asked {
+  readonly method: string | undefined;
+  readonly path: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: unknown;
+}
+
+let server: Server;
+let asked: Asked[];
+let reply: { status: number; headers: Record<string, string>; body: string };
+const never = new AbortController().signal;
+
+const answer = (body: unknown, status = 200, headers: Record<string, string> = {}): void => {
+  reply = { status, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
+};
+
+beforeEach(async () => {
+  asked = [];
+  server = createServer((request, response) => {
+    const parts: Buffer[] = [];
+    request.on("data", (part: Buffer) => parts.push(part));
+    request.on("end", () => {
+      const text = Buffer.concat(parts).toString();
+      const body: unknown = text === "" ? null : JSON.parse(text);
+      asked.push({ method: request.method, path: request.url, headers: request.headers, body });
+      response.writeHead(reply.status, reply.headers).end(reply.body);
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  (window as unknown as Window).happyDOM.setURL(`http://127.0.0.1:${port}/`);
+});
+
+afterEach(() => new Promise((resolve) => server.close(resolve)));
+
+describe("the calls", () => {
+  it("read what the page may offer, and leave out what is not well formed", async () => {
+    answer({ key: null, agents: [{ name: "a", title: "A", voices: ["v", 7], default: true }, {}], startTimeout: 30 });
+    expect(await talkPage()).toEqual({
+      key: null,
+      agents: [{ name: "a", title: "A", voices: ["v"], default: true }],
+      startTimeout: 30,
+    });
+  });
+
+  it("show the key and the session's own key on every later call", async () => {
+    const api = new SessionApi("pk", "sid", "web-1");
+    answer({ token: "t", url: "ws://h", sessionId: "sid", room: "r", sessionKey: "sk" });
+    expect(await api.token(never)).toMatchObject({ token: "t", url: "ws://h" });
+    answer({ success: true });
+    await api.start({ agent: "tutor", voice: null }, never);
+    await api.end("user_requested");
+    answer({ sessionId: "sid", status: "failed", reason: "all_workers_full", detail: null });
+    expect(await api.status()).toEqual({ status: "failed", reason: "all_workers_full", detail: null });
+
+    expect(asked.map((each) => `${each.method} ${each.path}`)).toEqual([
+      "POST /api/token",
+      "POST /api/session/start",
+      "POST /api/session/end",
+      "GET /api/sessions/sid",
+    ]);
+    expect(asked.every((each) => each.headers.authorization === "Bearer pk")).toBe(true);
+    expect(asked[0]?.body).toEqual({ sessionId: "sid", userId: "web-1" });
+    expect(asked[1]?.body).toEqual({
+      sessionId: "sid",
+      userId: "web-1",
+      sessionKey: "sk",
+      config: { agent: "tutor" },
+    });
+    expect(asked[2]?.body).toEqual({ sessionId: "sid", sessionKey: "sk", reason: "user_requested" });
+    expect(asked[3]?.headers["x-session-key"]).toBe("sk");
+  });
+
+  it("send no key, no config and no session key where there is none", async () => {
+    const api = new SessionApi(null, "sid", "web-1");
+    answer({ token: "t", url: "ws://h" });
+    await api.token(never);
+    answer({ success: true });
+    await api.start({ agent: null, voice: null }, never);
+    expect(asked[1]?.headers.authorization).toBeUndefined();
+    expect(asked[1]?.body).toEqual({ sessionId: "sid", userId: "web-1" });
+  });
+
+  it("turn a problem document into its status, code, detail and waiting time", async () => {
+    answer({ code: "capacity_exhausted", detail: "Full.", status: 503, success: false }, 503, {
+      "Content-Type": "application/problem+json",
+      "Retry-After": "7",
+    });
+    const error = await new SessionApi(null, "s", "u").token(never).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(ApiError);
+    expect(error).toMatchObject({ status: 503, code: "capacity_exhausted", detail: "Full.", retryAfterS: 7 });
+  });
+
+  it("take an answer that is not the service's for no answer", async () => {
+    reply = { status: 200, headers: { "Content-Type": "text/html" }, body: "<h1>Sign in to the Wi-Fi</h1>" };
+    await expect(talkPage()).rejects.toBeInstanceOf(UnreachableError);
+    reply = { status: 502, headers: { "Content-Type": "text/html" }, body: "<h1>Bad gateway</h1>" };
+    await expect(talkPage()).rejects.toMatchObject({ status: 502, code: null, detail: null });
+    answer({ url: "ws://h" });
+    await expect(new SessionApi(null, "s", "u").token(never)).rejects.toBeInstanceOf(UnreachableError);
+  });
+});
