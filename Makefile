@@ -1,0 +1,53 @@
+# GNU make 3.81 or newer. `make help` lists what there is.
+PY := .venv/bin/python
+SAY ?= What time is it?
+export SAY WAV OUT
+
+UV_VERSION := 0.13.9
+EXTRAS := --extra local --extra dev --extra turn-detector
+
+.DEFAULT_GOAL := help
+.PHONY: help setup web up call test quick check format lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+setup: ## .venv with the pinned dependencies
+	@sh scripts/setup.sh
+
+web: setup ## the web page, into web/dist
+	@$(PY) -m assistant.local_stack.web_build
+
+up: setup web ## everything on this machine; Ctrl-C stops it
+	@$(PY) -m assistant up
+
+call: setup ## speak to it: SAY="..." or WAV=file.wav, and OUT=reply.wav keeps the answer
+	@$(PY) -m assistant call $(if $(WAV),--wav "$$WAV",--say "$$SAY") $(if $(OUT),--out "$$OUT")
+
+test: setup web ## every test
+	@$(PY) -m pytest $(ARGS)
+
+quick: setup ## the tests that start no servers
+	@$(PY) -m pytest -m "not slow" $(ARGS)
+
+check: setup ## format, lint, types, import arrows, the page's types, the lock file
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(PY) -m pytest -q tests/unit/test_import_arrows.py
+	$(PY) -m assistant.local_stack.web_build --run check
+	$(PY) scripts/check_lock.py
+
+format: setup ## rewrite the Python files in the project's format
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
+
+lock: setup ## requirements.lock from pyproject.toml; ARGS=--upgrade for newer versions
+	$(PY) -m pip install --quiet uv==$(UV_VERSION)
+	$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-header --no-annotate $(EXTRAS) $(ARGS) \
+	    --output-file requirements.lock pyproject.toml
+
+clean: ## everything that was made here; the cached livekit-server stays
+	rm -rf .venv .state web/node_modules web/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find src tests -type d -name __pycache__ -prune -exec rm -rf {} +

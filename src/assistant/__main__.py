@@ -1,0 +1,175 @@
+"""The command line: `python -m assistant COMMAND`.
+
+Nothing but the command line: job processes cannot unpickle what lives in `__main__`. Each command
+imports what it needs when it runs, because importing the SDK alone takes seconds.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from dotenv import load_dotenv
+
+from assistant import log
+from assistant.catalog.errors import CatalogError
+from assistant.errors import AssistantError, SettingsError
+from assistant.settings import OLDER_NAMES, LogSettings, WorkerSettings, read
+
+EXIT_MISCONFIGURED = 2  # As the shell's own commands say "wrong usage".
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+@cli.callback()
+def prepare() -> None:
+    """A self-hosted voice assistant on LiveKit."""
+    load_dotenv(Path(".env"), override=False)
+    settings = read(LogSettings, os.environ)
+    log.configure(level=settings.log_level, style=settings.log_format)
+    for name in sorted(OLDER_NAMES & os.environ.keys()):
+        log.get("assistant").warning("settings.ignored", name=name, why="of the older backend")
+
+
+@cli.command()
+def start() -> None:
+    """Take jobs from LiveKit until SIGTERM; then finish what runs. A second SIGTERM stops at once.
+
+    Exit code 0: everything finished. 1: conversations were cut short. 2: wrong configuration.
+    """
+    from assistant.catalog.catalog import Catalog
+    from assistant.worker.preflight import check_keys
+
+    settings = read(WorkerSettings, os.environ)
+    catalog = Catalog.load(settings.agents_file)
+    check_keys(catalog, os.environ)
+    from assistant.worker.server import Worker  # 3 s; after the quick refusals
+
+    async def work() -> int:
+        return await Worker(settings, catalog).run()
+
+    raise typer.Exit(asyncio.run(work()))
+
+
+@cli.command()
+def dev() -> None:
+    """Run the worker, and restart it whenever its code or agents.yaml changes."""
+    from assistant.worker.reload import run
+
+    settings = read(WorkerSettings, os.environ)
+    paths = [Path(__file__).parent, Path(settings.agents_file)]
+    raise typer.Exit(asyncio.run(run(paths, {})))
+
+
+@cli.command()
+def connect(
+    room: Annotated[str | None, typer.Option(help="Room to join.")] = None,
+    session_id: Annotated[
+        str | None, typer.Option(help="Older name: the room is named after the session.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="LiveKit server.", envvar="LIVEKIT_URL")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="An agent's token for the room; made if left out.")
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(help="Agent of agents.yaml; its default if left out.")
+    ] = None,
+) -> None:
+    """Let an agent join one room directly: no dispatch, no Redis, no session."""
+    from assistant.catalog.catalog import Catalog
+    from assistant.worker.connecting import Connection
+    from assistant.worker.preflight import check_keys
+
+    connection = Connection.plan(os.environ, url=url, room=room, session_id=session_id, token=token)
+    os.environ.update(connection.environ)  # the job process reads its settings from there
+    settings = read(WorkerSettings, os.environ)
+    catalog = Catalog.load(settings.agents_file)
+    check_keys(catalog, os.environ)
+    if agent is not None and agent not in catalog.agents:
+        raise typer.BadParameter(f"no agent {agent!r}; there are {', '.join(catalog.agents)}")
+    from assistant.worker.direct import join_room
+
+    code = asyncio.run(
+        join_room(
+            settings,
+            catalog,
+            room=connection.room,
+            identity=connection.identity,
+            token=token,
+            agent=agent,
+            announce=lambda: typer.echo(f"an agent joins room {connection.room}", err=True),
+        )
+    )
+    raise typer.Exit(code)
+
+
+@cli.command()
+def check() -> None:
+    """Validate agents.yaml and the environment, and print what would run."""
+    from assistant.worker.report import print_report
+
+    raise typer.Exit(print_report(os.environ))
+
+
+@cli.command(name="download-files")
+def download_files() -> None:
+    """Fetch the weights that the agents' plugins want; only the turn-detector extra has any."""
+    from assistant.catalog.catalog import Catalog
+    from assistant.worker.downloads import download
+
+    path = os.environ.get("ASSISTANT_AGENTS_FILE") or "agents.yaml"
+    for name in download(Catalog.load(path)):
+        typer.echo(f"downloaded what {name} needs")
+
+
+@cli.command()
+def up() -> None:
+    """Run every part on this machine, with stand-ins for whatever has no key."""
+    from assistant.local_stack import stack
+
+    state_dir = Path(os.environ.get("ASSISTANT_STATE_DIR") or ".state")
+    raise typer.Exit(stack.run(environ=os.environ, project_dir=Path.cwd(), state_dir=state_dir))
+
+
+@cli.command()
+def call(
+    say: Annotated[list[str] | None, typer.Option(help="What to say; repeat for more.")] = None,
+    wav: Annotated[list[Path] | None, typer.Option(help="WAV files to play instead.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Where to keep what was heard.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The service; that of `make up` if left out.")
+    ] = None,
+    agent: Annotated[str | None, typer.Option(help="Agent of agents.yaml.")] = None,
+    voice: Annotated[str | None, typer.Option(help="Voice of agents.yaml.")] = None,
+    key: Annotated[str | None, typer.Option(help="Key for the service.")] = None,
+) -> None:
+    """Call the assistant with synthetic speech, and print what both sides say."""
+    from assistant.rehearsal.command import CallOptions
+    from assistant.rehearsal.command import call as run_call
+
+    options = CallOptions(
+        say=tuple(say or ()),
+        wav=tuple(wav or ()),
+        out=out,
+        url=url,
+        agent=agent,
+        voice=voice,
+        key=key,
+    )
+    raise typer.Exit(asyncio.run(run_call(options)))
+
+
+def main() -> None:
+    try:
+        cli()
+    except (SettingsError, CatalogError) as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(EXIT_MISCONFIGURED) from None
+    except AssistantError as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(1) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""What can happen to a session. Times `at` are Unix seconds."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from assistant.sessions.record import Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened to a session; `name` is what timelines and webhooks call it."""
+
+    name = "event"
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Created(Event):
+    """The record was made. Only ever the first event."""
+
+    name = "session.created"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Started(Event):
+    """Somebody asked for an agent; the session waits for a slot.
+
+    What is not None replaces what the record holds: a session that was made with a token gets
+    its agent only now. A field marked private goes into the record, never into a timeline.
+    """
+
+    name = "session.queued"
+    task_id: str
+    agent: str | None = None
+    spec: str | None = field(default=None, repr=False, metadata={"private": True})
+    config: dict[str, Any] | None = field(default=None, repr=False, metadata={"private": True})
+    max_duration_s: float | None = None
+    user_join_timeout_s: float | None = None
+    user_return_timeout_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admitted(Event):
+    """The session left the queue, and holds a slot from now on."""
+
+    name = "session.admitted"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dispatched(Event):
+    """LiveKit recorded the dispatch of an attempt; it may still be lost."""
+
+    name = "session.dispatched"
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accepted(Event):
+    """A worker accepted the attempt's job; its job process is still to claim it."""
+
+    name = "agent.accepted"
+    attempt: int
+    worker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claimed(Event):
+    """A job process took the attempt, before it joins the room."""
+
+    name = "agent.claimed"
+    attempt: int
+    worker: str
+    pid: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentJoined(Event):
+    """The attempt's agent is in the room."""
+
+    name = "agent.joined"
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentUnseen(Event):
+    """LiveKit no longer lists the agent, which may come back after a restart of LiveKit."""
+
+    name = "agent.unseen"
+    attempt: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentLost(Event):
+    """The attempt came to nothing, or its agent vanished; the next attempt begins."""
+
+    name = "agent.lost"
+    attempt: int
+    detail: str
+    #: What the session fails with if no later attempt does better; None: AGENT_LOST.
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserJoined(Event):
+    name = "user.joined"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UserLeft(Event):
+    name = "user.left"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EndRequested(Event):
+    """Somebody or some limit wants the session to end."""
+
+    name = "session.ending"
+    reason: Reason
+    detail: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Closed(Event):
+    """The room and everybody in it are gone."""
+
+    name = "session.ended"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failed(Event):
+    """No agent could be brought into the room."""
+
+    name = "session.failed"
+    reason: Reason
+    detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnCompleted(Event):
+    """The agent answered the user; durations in seconds, None: not measured."""
+
+    name = "turn.completed"
+    attempt: int
+    turn: int
+    transcription_delay_s: float | None
+    end_of_turn_delay_s: float | None
+    llm_ttft_s: float | None
+    tts_ttfb_s: float | None
+    e2e_latency_s: float | None
+    interrupted: bool

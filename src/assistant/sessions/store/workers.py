@@ -1,0 +1,88 @@
+"""The workers' beats: who is there, and how many jobs each could still take."""
+
+from collections.abc import Iterable
+from typing import cast
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from redis.asyncio import Redis
+
+from assistant.sessions.store import keys
+from assistant.sessions.store.client import translated
+
+BEAT_INTERVAL_S = 1.0
+# Three beats may be missed (a busy machine, a slow Redis) before a worker counts as gone.
+BEAT_TTL_S = 4.0
+
+
+class Beat(BaseModel):
+    """What a worker says of itself once a second."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str
+    host: str
+    pid: int
+    agent_name: str
+    max_jobs: int
+    jobs: int
+    #: Job processes that are ready for a job.
+    warm: int
+    load: float
+    draining: bool
+    registered: bool
+    version: str
+    started_at: float
+
+    @property
+    def free(self) -> int:
+        """Jobs that it could still take."""
+        return max(self.max_jobs - self.jobs, 0) if self.registered and not self.draining else 0
+
+
+def fleet_jobs(beats: Iterable[Beat]) -> int:
+    """The jobs that these workers can run together; of those that drain, what they still run."""
+    return sum(
+        beat.max_jobs if beat.registered and not beat.draining else beat.jobs for beat in beats
+    )
+
+
+class WorkerRegistry:
+    """The workers that beat. Methods raise StoreUnavailableError."""
+
+    def __init__(self, redis: Redis, *, keep_s: float) -> None:
+        self._redis = redis
+        self._keep_s = keep_s
+
+    async def beat(self, beat: Beat) -> None:
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.set(keys.worker(beat.id), beat.model_dump_json(), px=int(BEAT_TTL_S * 1000))
+                pipe.sadd(keys.WORKERS, beat.id)
+                pipe.expire(keys.WORKERS, int(self._keep_s))
+                await pipe.execute()
+
+    async def leave(self, worker_id: str) -> None:
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.delete(keys.worker(worker_id))
+                pipe.srem(keys.WORKERS, worker_id)
+                await pipe.execute()
+
+    async def alive(self) -> list[Beat]:
+        """The workers whose beat is fresh; forgets those that are gone."""
+        with translated():
+            ids = sorted(cast("set[str]", await self._redis.smembers(keys.WORKERS)))
+            if not ids:
+                return []
+            stored = await self._redis.mget([keys.worker(worker_id) for worker_id in ids])
+            gone = [i for i, text in zip(ids, stored, strict=True) if text is None]
+            if gone:
+                await self._redis.srem(keys.WORKERS, *gone)
+        beats = []
+        for text in stored:
+            if text is not None:
+                try:
+                    beats.append(Beat.model_validate_json(text))
+                except ValidationError:
+                    continue  # A newer release's beat; its own service replicas understand it.
+        return beats

@@ -1,0 +1,35 @@
+"""The errors of the worker."""
+
+from assistant.errors import AssistantError
+
+
+class WorkerError(AssistantError):
+    """The worker cannot do its work."""
+
+
+class MissingExtraError(WorkerError):
+    """agents.yaml asks for a provider whose package is not installed."""
+
+    def __init__(self, name: str, extra: str) -> None:
+        super().__init__(name, extra)
+        self.name = name
+        self.extra = extra
+
+    def __str__(self) -> str:
+        return f"{self.name!r} needs the extra {self.extra!r}: pip install -e '.[{self.extra}]'"
+
+
+class HealthPageError(WorkerError):
+    """The worker's health page cannot listen where it should."""
+
+    def __init__(self, host: str, port: int, detail: str) -> None:
+        super().__init__(host, port, detail)
+        self.host = host
+        self.port = port
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return (
+            f"cannot listen on {self.host}:{self.port} ({self.detail}); "
+            "is another worker running? set ASSISTANT_WORKER_HTTP_PORT to a free port, or to 0"
+        )

@@ -1,0 +1,43 @@
+"""Inworld's text to speech."""
+
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from livekit.agents import tts
+from livekit.plugins import inworld
+
+from assistant.catalog.agent import AgentSpec
+from assistant.settings import VendorSettings
+from assistant.worker.providers.given import given, milliseconds
+
+
+def build(spec: AgentSpec, vendors: VendorSettings) -> tts.TTS[Any]:
+    options = spec.tts
+    key = vendors.inworld_api_key
+    url = vendors.inworld_url
+    return inworld.TTS(
+        **given(
+            api_key=key.get_secret_value() if key else None,
+            base_url=url,
+            ws_url=_as_websocket(url) if url else None,
+            voice=options.voice,
+            model=options.model,
+            language=options.language,
+            speaking_rate=options.speaking_rate,
+            temperature=options.temperature,
+            delivery_mode=options.delivery_mode,
+            text_normalization=options.text_normalization,
+            encoding=options.encoding,
+            bit_rate=options.bit_rate,
+            sample_rate=options.sample_rate,
+            timestamp_type=options.timestamp_type,
+            timestamp_transport_strategy=options.timestamp_transport_strategy,
+            buffer_char_threshold=options.buffer_char_threshold,
+            max_buffer_delay_ms=milliseconds(options.max_buffer_delay_s),
+        )
+    )
+
+
+def _as_websocket(url: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(scheme="wss" if parts.scheme == "https" else "ws"))

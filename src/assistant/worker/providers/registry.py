@@ -1,0 +1,57 @@
+"""Which module builds which provider. To add a vendor: its options in the catalog, its module
+beside this one, a line here.
+
+Modules are imported by name, only those that agents.yaml uses: each plugin costs memory and time
+in every worker, and the turn-detector one starts a process of its own.
+"""
+
+import importlib
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+from assistant.catalog.agent import AgentSpec
+from assistant.worker.errors import MissingExtraError
+
+_PACKAGE = "assistant.worker.providers"
+
+STT = {"assemblyai": f"{_PACKAGE}.assemblyai"}
+LLM = {
+    "groq": f"{_PACKAGE}.groq",
+    "openai-compatible": f"{_PACKAGE}.openai_compatible",
+}
+TTS = {"inworld": f"{_PACKAGE}.inworld"}
+VAD = {"inference": f"{_PACKAGE}.inference", "silero": f"{_PACKAGE}.silero"}
+# "vad" and "stt" are modes of the session, not models.
+TURN_DETECTION = {
+    "v1-mini": f"{_PACKAGE}.inference",
+    "multilingual": f"{_PACKAGE}.turn_detector",
+    "english": f"{_PACKAGE}.turn_detector",
+}
+_EXTRAS = {f"{_PACKAGE}.turn_detector": "turn-detector"}
+
+
+def modules_for(specs: Iterable[AgentSpec]) -> list[str]:
+    """The provider modules that these agents need, each once, sorted."""
+    modules = set()
+    for spec in specs:
+        modules |= {STT[spec.stt.provider], LLM[spec.llm.provider], TTS[spec.tts.provider]}
+        modules.add(VAD[spec.vad.provider])
+        if spec.turn_detection.model in TURN_DETECTION:
+            modules.add(TURN_DETECTION[spec.turn_detection.model])
+    return sorted(modules)
+
+
+def load(module: str) -> Any:
+    """Import a provider module.
+
+    Raises:
+        MissingExtraError: its package is not installed.
+    """
+    try:
+        loaded: ModuleType = importlib.import_module(module)
+    except ImportError as error:
+        if module in _EXTRAS:
+            raise MissingExtraError(module.rsplit(".", 1)[-1], _EXTRAS[module]) from error
+        raise
+    return loaded

@@ -1,0 +1,61 @@
+"""`check`: is agents.yaml right, is the environment complete, and what would run?"""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from assistant.catalog.catalog import Catalog
+from assistant.catalog.environment import required_environment
+from assistant.catalog.errors import CatalogError
+from assistant.errors import SettingsError
+from assistant.settings import SessionSettings, WorkerSettings, read
+
+EXIT_OK = 0
+EXIT_MISCONFIGURED = 2
+
+
+def print_report(environ: Mapping[str, str]) -> int:
+    """Print every finding; returns the exit code: 0, or 2 if a worker would refuse to start."""
+    console = Console(highlight=False, soft_wrap=True)
+    fine = True
+    try:
+        settings = read(WorkerSettings, environ)
+        path = settings.agents_file
+        console.print(f"LiveKit        {escape(settings.livekit_url)}")
+        console.print(f"worker         {settings.max_jobs} jobs, {settings.prewarm_pool_size} warm")
+        console.print(f"agent name     {escape(settings.agent_name)}")
+    except SettingsError as error:
+        fine = False
+        for problem in error.problems:
+            console.print(f"[red]wrong[/]          {escape(str(problem))}")
+        path = environ.get("ASSISTANT_AGENTS_FILE") or str(
+            SessionSettings.model_fields["agents_file"].default
+        )
+    try:
+        catalog = Catalog.load(path)
+    except CatalogError as error:
+        console.print(escape(str(error)))
+        return EXIT_MISCONFIGURED
+    console.print(_agents_table(catalog))
+    for agent in catalog.agents.values():
+        for requirement in required_environment(agent):
+            if not requirement.is_met(environ):
+                fine = False
+                console.print(f"[red]missing[/]        {escape(str(requirement))}")
+    console.print("ready to start" if fine else "[red]a worker would refuse to start[/]")
+    return EXIT_OK if fine else EXIT_MISCONFIGURED
+
+
+def _agents_table(catalog: Catalog) -> Table:
+    table = Table("agent", "speech to text", "language model", "text to speech", "turns")
+    for name, spec in catalog.agents.items():
+        table.add_row(
+            f"{name} (default)" if name == catalog.default else name,
+            f"{spec.stt.provider} {spec.stt.model}",
+            f"{spec.llm.provider} {spec.llm.model}",
+            f"{spec.tts.provider} {spec.tts.model}, {spec.tts.voice}",
+            f"{spec.vad.provider} VAD, {spec.turn_detection.model}",
+        )
+    return table

@@ -1,0 +1,46 @@
+"""How many jobs this worker has promised and runs; counted here, exactly.
+
+The SDK's own load is an average of the past, and lets bursts through. Source: measured, a burst of
+30 lost 2 jobs with the default load function, none with a job count.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+# LiveKit picks workers at random, weighted by 1 - load, and stops at its target load of 0.7.
+# Source: livekit-server 1.13.5, pkg/service/agentservice.go.
+TARGET_LOAD = 0.7
+
+
+class Slots:
+    """The jobs that a worker accepted but has not launched yet, and those that run.
+
+    `running`: the ids of the jobs that have a process.
+    """
+
+    def __init__(self, limit: int, running: Callable[[], set[str]]) -> None:
+        self.limit = limit
+        self._running = running
+        self._promised: set[str] = set()
+
+    @property
+    def jobs(self) -> int:
+        return len(self._promised | self._running())
+
+    @property
+    def free(self) -> int:
+        return max(self.limit - self.jobs, 0)
+
+    @property
+    def load(self) -> float:
+        """0 when idle, TARGET_LOAD when full."""
+        return TARGET_LOAD * self.jobs / self.limit
+
+    @contextmanager
+    def promise(self, job_id: str) -> Iterator[None]:
+        """Hold a slot from accepting a job until its process has it (or it was not assigned)."""
+        self._promised.add(job_id)
+        try:
+            yield
+        finally:
+            self._promised.discard(job_id)

@@ -1,0 +1,136 @@
+"""The whole system on free ports: what `make up` runs, for tests to use and to break."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from assistant.local_stack.livekit_build import livekit_program
+from assistant.local_stack.livekit_server import (
+    LiveKitKeys,
+    LiveKitPorts,
+    livekit_part,
+    livekit_url,
+    new_keys,
+)
+from assistant.local_stack.parts import service_part, stand_ins_part, worker_part
+from assistant.local_stack.ports import HOST, assign, free_port
+from assistant.local_stack.supervisor import Supervisor
+from assistant.local_stack.valkey import valkey_part, valkey_url
+from assistant.rehearsal.api import ServiceClient
+
+PROJECT = Path(__file__).parents[2]
+POOL_SIZE = 3
+# Vendor-like, but for the model: the bound on replies is stated for 50 ms to its first token.
+LLM_TTFT_S = 0.05
+
+
+@dataclass(frozen=True)
+class System:
+    """A running system; `environ` is what a worker or a service of it gets."""
+
+    supervisor: Supervisor
+    environ: Mapping[str, str]
+    ports: Mapping[str, int]
+    keys: LiveKitKeys = field(repr=False)
+
+    @property
+    def service_url(self) -> str:
+        return f"http://{HOST}:{self.ports['service']}"
+
+    @property
+    def livekit_url(self) -> str:
+        return self.environ["LIVEKIT_URL"]
+
+    @property
+    def redis_url(self) -> str:
+        return self.environ["REDIS_URL"]
+
+    def service(self) -> ServiceClient:
+        return ServiceClient(self.service_url)
+
+    def http(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(base_url=self.service_url, timeout=10)
+
+    async def vendor_requests(self, service: str, operation: str | None = None) -> list[Any]:
+        """What a stand-in received, oldest first: the `content` of each request."""
+        query = {"service": service} | ({"operation": operation} if operation else {})
+        async with httpx.AsyncClient(base_url=self.stand_ins_url, timeout=10) as client:
+            answer = await client.get("/control/requests", params=query)
+        return [entry["content"] for entry in answer.json()["requests"]]
+
+    @property
+    def stand_ins_url(self) -> str:
+        return f"http://{HOST}:{self.ports['stand-ins']}"
+
+    def logs(self, *, lines: int = 40) -> str:
+        """The end of every part's log."""
+        shown = []
+        for running in self.supervisor.running:
+            shown += [f"--- {running.part.name}", *running.log_tail(lines)]
+        return "\n".join(shown)
+
+
+@asynccontextmanager
+async def running_system(
+    folder: Path, *, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[System]:
+    """Everything, ready; `environ` goes to the service and the worker."""
+    program = await livekit_program(tools_dir=PROJECT / "tools", environ=os.environ, progress=print)
+    names = ("valkey", "livekit-valkey", "livekit", "stand-ins", "service", "worker")
+    ports = assign(names, remembered={})
+    livekit_ports = LiveKitPorts(http=ports["livekit"], udp=free_port(taken=ports.values()))
+    keys = new_keys()
+    stand_ins = f"{HOST}:{ports['stand-ins']}"
+    base = {
+        "PATH": os.environ["PATH"],
+        "HOME": os.environ.get("HOME", "/"),
+        "PYTHONUNBUFFERED": "1",
+        "ASSISTANT_LOG_FORMAT": "json",
+    }
+    shared = {
+        **base,
+        "LIVEKIT_URL": livekit_url(livekit_ports),
+        "LIVEKIT_API_KEY": keys.api_key,
+        "LIVEKIT_API_SECRET": keys.api_secret,
+        "REDIS_URL": valkey_url(ports["valkey"]),
+        "PREWARM_POOL_SIZE": str(POOL_SIZE),
+        "ASSISTANT_WEB_DIR": str(PROJECT / "web" / "dist"),
+        "GROQ_API_KEY": "stand-in",
+        "ASSEMBLYAI_API_KEY": "stand-in",
+        "INWORLD_API_KEY": "stand-in",
+        "ASSISTANT_GROQ_URL": f"http://{stand_ins}/openai/v1",
+        "ASSISTANT_ASSEMBLYAI_URL": f"ws://{stand_ins}",
+        "ASSISTANT_INWORLD_URL": f"http://{stand_ins}/",
+        **(environ or {}),
+    }
+    servers = frozenset({"valkey", "livekit-valkey", "livekit"})
+    parts = [
+        valkey_part(name="valkey", port=ports["valkey"], data_dir=folder / "valkey"),
+        valkey_part(
+            name="livekit-valkey", port=ports["livekit-valkey"], data_dir=folder / "livekit-valkey"
+        ),
+        livekit_part(
+            program=program,
+            config_file=folder / "livekit.yaml",
+            ports=livekit_ports,
+            keys=keys,
+            redis_port=ports["livekit-valkey"],
+            webhook_url=f"http://{HOST}:{ports['service']}/livekit/webhook",
+            needs=frozenset({"livekit-valkey"}),
+        ),
+        stand_ins_part(
+            port=ports["stand-ins"],
+            env={**base, "ASSISTANT_STAND_IN_LLM_TTFT_S": str(LLM_TTFT_S)},
+            cwd=PROJECT,
+        ),
+        service_part(port=ports["service"], env=shared, needs=servers, cwd=PROJECT),
+        worker_part(http_port=ports["worker"], env=shared, needs=servers, cwd=PROJECT),
+    ]
+    async with Supervisor(folder / "logs") as supervisor:
+        await supervisor.start_all(parts)
+        yield System(supervisor, shared, ports, keys)
