@@ -42,7 +42,8 @@ format: setup ## rewrite the Python files in the project's format
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-lock: setup ## requirements.lock from pyproject.toml; ARGS=--upgrade for newer versions
+lock: ## requirements.lock from pyproject.toml; ARGS=--upgrade for newer versions
+	@test -x $(PY) || python3 -m venv .venv
 	$(PY) -m pip install --quiet uv==$(UV_VERSION)
 	$(PY) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header --no-annotate $(EXTRAS) $(ARGS) \

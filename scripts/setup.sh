@@ -33,5 +33,5 @@ fi
 pip() { PIP_DISABLE_PIP_VERSION_CHECK=1 .venv/bin/python -m pip --no-input "$@"; }
 echo "Installing $(grep -c '==' requirements.lock) pinned packages into .venv; about a minute, once."
 pip install --require-hashes -r requirements.lock
-pip install --quiet --no-deps --editable .
+pip install --quiet --no-deps --no-build-isolation --editable .
 printf '%s\n' "$inputs" >"$stamp"

@@ -145,9 +145,13 @@ def call(
     key: Annotated[str | None, typer.Option(help="Key for the service.")] = None,
 ) -> None:
     """Call the assistant with synthetic speech, and print what both sides say."""
+    import logging
+
     from assistant.rehearsal.command import CallOptions
     from assistant.rehearsal.command import call as run_call
 
+    # The SDK tells every connect and disconnect; here they would stand between the lines spoken.
+    logging.getLogger("livekit").setLevel(logging.WARNING)
     options = CallOptions(
         say=tuple(say or ()),
         wav=tuple(wav or ()),

@@ -248,11 +248,13 @@ SERVICE_NAMES = frozenset(
 STAND_IN_NAMES = frozenset(
     f"ASSISTANT_STAND_IN_{name}"
     for name in (
-        "STT_DELAY_S",
         "STT_MODE",
+        "STT_DELAY_S",
         "LLM_TTFT_S",
         "LLM_TOKENS_PER_S",
         "TTS_TTFB_S",
+        "TTS_SPEED",
+        "TTS_ENGINE",
         "SCRIPT",
     )
 )

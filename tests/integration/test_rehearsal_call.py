@@ -253,14 +253,20 @@ async def test_make_call_refuses_what_cannot_be_said(tmp_path: Path) -> None:
 def test_the_service_is_found_by_option_environment_notes_or_default(tmp_path: Path) -> None:
     """The order is --url, ASSISTANT_URL, what `make up` noted, port 8080."""
     notes = tmp_path / "stack.json"
-    environ = {"ASSISTANT_URL": "http://environment"}
-    assert find_service(None, environ={}, stack_file=notes) == "http://127.0.0.1:8080"
+    environ = {"ASSISTANT_URL": "http://environment", "ASSISTANT_STATE_DIR": str(tmp_path)}
+    assert (
+        find_service(None, environ={"ASSISTANT_STATE_DIR": str(notes.parent)})
+        == "http://127.0.0.1:8080"
+    )
     notes.write_text("[1]")
-    assert find_service(None, environ={}, stack_file=notes) == "http://127.0.0.1:8080"
+    assert (
+        find_service(None, environ={"ASSISTANT_STATE_DIR": str(notes.parent)})
+        == "http://127.0.0.1:8080"
+    )
     notes.write_text(json.dumps({"service_url": "http://notes"}))
-    assert find_service(None, environ={}, stack_file=notes) == "http://notes"
-    assert find_service(None, environ=environ, stack_file=notes) == "http://environment"
-    assert find_service("http://option", environ=environ, stack_file=notes) == "http://option"
+    assert find_service(None, environ={"ASSISTANT_STATE_DIR": str(notes.parent)}) == "http://notes"
+    assert find_service(None, environ=environ) == "http://environment"
+    assert find_service("http://option", environ=environ) == "http://option"
 
 
 def test_the_caller_does_not_import_the_agents_sdk() -> None:

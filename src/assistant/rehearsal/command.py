@@ -26,7 +26,8 @@ from assistant.rehearsal.transcript import Line
 DEFAULT_URL = "http://127.0.0.1:8080"
 DEFAULT_TEXT = "What time is it?"
 URL_VARIABLE = "ASSISTANT_URL"
-STACK_FILE = Path(".state/stack.json")
+DEFAULT_STATE_DIR = ".state"
+STACK_FILE = "stack.json"
 # A call is minutes long; more turns than this are a load test.
 MAX_TURNS = 100
 
@@ -57,12 +58,12 @@ class CallOptions:
     turns: int | None = None
 
 
-def find_service(
-    url: str | None, *, environ: Mapping[str, str], stack_file: Path = STACK_FILE
-) -> str:
+def find_service(url: str | None, *, environ: Mapping[str, str], project_dir: Path = Path()) -> str:
     """Where the token service is: named, else in the environment, else in `make up`'s notes."""
     if url or environ.get(URL_VARIABLE):
         return url or environ[URL_VARIABLE]
+    state_dir = project_dir / (environ.get("ASSISTANT_STATE_DIR") or DEFAULT_STATE_DIR)
+    stack_file = state_dir / STACK_FILE
     try:
         notes = json.loads(stack_file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
