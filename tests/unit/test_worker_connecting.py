@@ -15,7 +15,7 @@ def plan(**given: str | None) -> Connection:
         "token": None,
         **given,
     }
-    return Connection.plan({}, **options)  # type: ignore[arg-type]
+    return Connection.plan({}, **options)
 
 
 def token(room: str) -> str:

@@ -1,0 +1,259 @@
+"""What the routes answer. Times are Unix seconds; fields may be added, never changed."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from assistant.sessions.record import Session, State
+
+
+class Answer(BaseModel):
+    """What all answers share."""
+
+    model_config = ConfigDict(
+        frozen=True, alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True
+    )
+
+
+class TokenAnswer(Answer):
+    token: str = Field(repr=False)
+    """LiveKit token for this session's room."""
+    url: str
+    """LiveKit's address for clients."""
+    session_id: str
+    room: str
+    session_key: str | None = Field(default=None, repr=False)
+    """Only for a publishable key, and only from the call that made the session: every later call
+    about the session must show it. It cannot be asked for again."""
+
+
+class StartAnswer(Answer):
+    success: Literal[True] = True
+    session_id: str
+    task_id: str
+    """Names the start; a repeated start gets the same one."""
+    status: State
+    agent: str
+    """The agent of agents.yaml that was chosen."""
+    room: str
+    position: int | None = None
+    """Place in the queue, from 1; absent when the session does not wait."""
+    session_key: str | None = Field(default=None, repr=False)
+    """As in a token's answer."""
+
+
+class EndAnswer(Answer):
+    success: Literal[True] = True
+    message: str
+
+
+class Times(Answer):
+    """When each thing happened; null: it has not."""
+
+    created: float
+    queued: float | None
+    seeking: float | None
+    """Since when an agent is sought."""
+    dispatched: float | None
+    accepted: float | None
+    claimed: float | None
+    joined: float | None
+    """When the current attempt's agent came."""
+    active: float | None
+    """When an agent first came."""
+    user_joined: float | None
+    user_left: float | None
+    ending: float | None
+    ended: float | None
+
+
+class TimelineEntry(Answer):
+    id: str
+    name: str
+    at: float
+    data: dict[str, Any]
+
+
+class SessionAnswer(Answer):
+    session_id: str
+    user_id: str
+    status: State
+    reason: str | None
+    """Why it ended or failed; null while it lives."""
+    detail: str | None
+    agent: str
+    room: str
+    task_id: str | None
+    attempt: int
+    """How often an agent was asked for."""
+    position: int | None
+    """Place in the queue, from 1; null when the session does not wait."""
+    max_duration_s: float
+    times: Times
+    timeline: list[TimelineEntry] | None
+    """What happened, oldest first; null for publishable keys."""
+
+    @classmethod
+    def of(
+        cls, session: Session, position: int | None, timeline: list[TimelineEntry] | None
+    ) -> "SessionAnswer":
+        return cls(
+            session_id=session.id,
+            user_id=session.user_id,
+            status=session.state,
+            reason=session.reason,
+            detail=session.detail,
+            agent=session.agent,
+            room=session.room,
+            task_id=session.task_id,
+            attempt=session.attempt,
+            position=position,
+            max_duration_s=session.max_duration_s,
+            times=Times(
+                created=session.created_at,
+                queued=session.queued_at,
+                seeking=session.seeking_at,
+                dispatched=session.dispatched_at,
+                accepted=session.accepted_at,
+                claimed=session.claimed_at,
+                joined=session.joined_at,
+                active=session.active_at,
+                user_joined=session.user_joined_at,
+                user_left=session.user_left_at,
+                ending=session.ending_at,
+                ended=session.ended_at,
+            ),
+            timeline=timeline,
+        )
+
+
+class LiveKitTokenAnswer(BaseModel):
+    """LiveKit's own names, as its client SDKs read them."""
+
+    model_config = ConfigDict(frozen=True, use_attribute_docstrings=True)
+
+    server_url: str
+    participant_token: str = Field(repr=False)
+
+
+class TalkAgent(Answer):
+    name: str
+    title: str
+    voices: tuple[str, ...]
+    default: bool
+
+
+class TalkAnswer(Answer):
+    key: str | None = Field(repr=False)
+    """The publishable key that the page shows; null where none is needed."""
+    agents: list[TalkAgent]
+    start_timeout: float
+    """Seconds within which an agent comes, or the start has failed."""
+
+
+class StatusAnswer(Answer):
+    status: Literal["ok", "ready"]
+
+
+class WebhookAnswer(Answer):
+    success: Literal[True] = True
+
+
+Part = Literal["ok", "down"]
+
+
+class HealthParts(Answer):
+    redis: Part
+    livekit: Part
+    workers: Literal["ok", "none", "unknown"]
+    """"ok": at least one worker takes jobs; "unknown": Redis is down."""
+
+
+class HealthAnswer(Answer):
+    status: Literal["ok", "degraded"]
+    parts: HealthParts
+
+
+class SessionCounts(Answer):
+    created: int
+    queued: int
+    dispatching: int
+    active: int
+    ending: int
+
+
+class Slots(Answer):
+    used: int
+    limit: int
+    """MAX_BOTS."""
+
+
+class Queue(Answer):
+    waiting: int
+    limit: int
+
+
+class Pool(Answer):
+    warm: int
+    """Job processes that are ready for a job, over all workers."""
+    jobs: int
+    """Jobs that run."""
+    max_jobs: int
+    """Jobs that the fleet could run together."""
+    free: int
+
+
+class WorkerAnswer(Answer):
+    id: str
+    host: str
+    pid: int
+    jobs: int
+    max_jobs: int
+    warm: int
+    load: float
+    draining: bool
+    registered: bool
+    version: str
+    started_at: float
+
+
+class RedisAnswer(Answer):
+    latency_s: float
+    """Of one PING."""
+    used_memory_bytes: int | None
+    connected_clients: int | None
+    version: str | None
+
+
+class StatsAnswer(Answer):
+    sessions: SessionCounts
+    """Live sessions by state."""
+    complete: bool
+    """False: there are more live sessions than were counted."""
+    agents: dict[str, int]
+    """Live sessions by agent."""
+    slots: Slots
+    queue: Queue
+    pool: Pool
+    workers: list[WorkerAnswer]
+    redis: RedisAnswer
+
+
+class ProblemField(Answer):
+    field: str
+    message: str
+
+
+class ProblemAnswer(Answer):
+    """Every error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    """Stable; what programs should look at."""
+    success: Literal[False]
+    errors: list[ProblemField] | None = None
+    """The wrong fields of an invalid body."""

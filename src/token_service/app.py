@@ -1,0 +1,116 @@
+"""The HTTP application: its routes, its middleware, and its answers to errors."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+
+from assistant.catalog import Catalog
+from token_service.access_log import AccessLog
+from token_service.auth import Authenticator
+from token_service.openapi import openapi
+from token_service.overview import Overview
+from token_service.problems import HANDLED, problem
+from token_service.routes.context import SESSION_KEY_HEADER
+from token_service.routes.health import HealthRoutes
+from token_service.routes.page import Assets, PageRoutes
+from token_service.routes.sessions import SessionRoutes
+from token_service.routes.webhook import WebhookRoute
+from token_service.security import HostCheck, SecurityHeaders, hosts_to_answer, page_headers
+from token_service.service import SessionService
+from token_service.settings import ServiceSettings
+from token_service.webhooks import WebhookVerifier
+
+_CLIENT_GONE = 499  # nobody reads it; it is what the log shows
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What the routes call."""
+
+    service: SessionService
+    overview: Overview
+    catalog: Catalog
+
+
+def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
+    """The application; whoever makes it runs the reconciler and closes the connections."""
+    app = Starlette(
+        routes=_routes(settings, backend),
+        middleware=[
+            Middleware(AccessLog),
+            Middleware(SecurityHeaders),
+            Middleware(
+                HostCheck,
+                hosts=hosts_to_answer(settings.allowed_hosts, has_keys=settings.has_keys),
+            ),
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.allowed_origins,
+                allow_methods=("GET", "POST", "DELETE"),
+                allow_headers=("Authorization", "Content-Type", SESSION_KEY_HEADER),
+                expose_headers=("Retry-After", "X-Request-Id", "X-Session-Id", SESSION_KEY_HEADER),
+            ),
+        ],
+        exception_handlers={
+            **dict.fromkeys((*HANDLED, HTTPException), _on_error),
+            ClientDisconnect: _on_disconnect,
+            Exception: _on_error,
+        },
+    )
+    # A redirect would answer with the address that the request claimed.
+    app.router.redirect_slashes = False
+    return app
+
+
+def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
+    secret = settings.livekit_api_secret.get_secret_value()
+    authenticator = Authenticator(settings.secret_keys, settings.publishable_keys)
+    named = settings.agent_name in backend.catalog.agents
+    sessions = SessionRoutes(
+        backend.service,
+        authenticator,
+        settings,
+        default_agent=None if named else settings.agent_name,
+    )
+    webhook = WebhookRoute(backend.service, WebhookVerifier(settings.livekit_api_key, secret))
+    health = HealthRoutes(backend.overview, authenticator)
+    headers = page_headers(settings.client_livekit_url, settings.allowed_origins)
+    page = PageRoutes(backend.catalog, settings, headers)
+    description = openapi()
+
+    async def describe(_request: Request) -> Response:
+        return Response(description, media_type="application/json")
+
+    routes: list[Route | Mount] = [
+        Route("/api/token", sessions.token, methods=["POST"]),
+        Route("/api/session/start", sessions.start, methods=["POST"]),
+        Route("/api/session/end", sessions.end, methods=["POST"]),
+        Route("/api/livekit/token", sessions.livekit_token, methods=["POST"]),
+        Route("/api/sessions/{session_id}", sessions.show, methods=["GET"]),
+        Route("/livekit/webhook", webhook.receive, methods=["POST"]),
+        Route("/livez", health.live, methods=["GET"]),
+        Route("/readyz", health.ready, methods=["GET"]),
+        Route("/health", health.health, methods=["GET"]),
+        Route("/stats", health.stats, methods=["GET"]),
+        Route("/openapi.json", describe, methods=["GET"]),
+        Route("/api/talk", page.talk, methods=["GET"]),
+        Route("/", page.index, methods=["GET"]),
+    ]
+    if settings.talk_page()[0]:
+        routes.append(Mount("/assets", app=Assets(Path(settings.web_dir) / "assets")))
+    return routes
+
+
+async def _on_error(_request: Request, error: Exception) -> Response:
+    return problem(error)
+
+
+async def _on_disconnect(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=_CLIENT_GONE)

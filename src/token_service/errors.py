@@ -1,0 +1,130 @@
+"""What the service refuses. The HTTP status of each stands in problems.py alone.
+
+ServiceError
+├── UnauthenticatedError     no key, or none that we know
+├── ForbiddenError           a known key that may not do this
+├── HostRefusedError         the request names a host that is not ours
+├── RateLimitedError         too many tokens and starts in a minute
+├── NoWorkerError            no worker is running, and starts are not queued
+├── TalkPageOffError         this installation has no talk page
+├── TalkPageMissingError     it has one, which is not built
+├── WebhookRejectedError     not a webhook of our LiveKit
+└── BodyError
+    ├── BodyTypeError        not application/json
+    ├── BodyTooLargeError
+    ├── BodySlowError        it did not arrive in time
+    ├── BodySyntaxError      not the JSON that we read
+    └── BodyInvalidError     JSON, but not what the route takes; names each field
+"""
+
+from dataclasses import dataclass
+
+
+class ServiceError(Exception):
+    """Base of what this package raises on purpose; a docstring's first line is the message."""
+
+    def __str__(self) -> str:
+        return (self.__doc__ or "").splitlines()[0]
+
+
+class UnauthenticatedError(ServiceError):
+    """A key is needed, as `Authorization: Bearer <key>`, and none of ours was shown."""
+
+
+class ForbiddenError(ServiceError):
+    """This key may not do that: a secret key is needed."""
+
+
+class HostRefusedError(ServiceError):
+    """The service does not answer under this host name; see ASSISTANT_ALLOWED_HOSTS."""
+
+
+class RateLimitedError(ServiceError):
+    """Too many requests."""
+
+    def __init__(self, limit: int, retry_after_s: float) -> None:
+        super().__init__(limit, retry_after_s)
+        self.limit = limit
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return f"more than {self.limit} tokens and starts within a minute"
+
+
+class NoWorkerError(ServiceError):
+    """No worker is running, so no agent could come."""
+
+
+class TalkPageOffError(ServiceError):
+    """There is no talk page here."""
+
+
+class TalkPageMissingError(ServiceError):
+    """The talk page is not built; see ASSISTANT_WEB_DIR."""
+
+
+class WebhookRejectedError(ServiceError):
+    """This is not a webhook of our LiveKit server.
+
+    `why` is for the log; the sender is told nothing.
+    """
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+
+class BodyError(ServiceError):
+    """The body cannot be used."""
+
+
+class BodyTypeError(BodyError):
+    """The body must be JSON, sent as Content-Type: application/json."""
+
+
+class BodyTooLargeError(BodyError):
+    """The body is larger than this route takes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the body is larger than {self.limit} bytes"
+
+
+class BodySlowError(BodyError):
+    """The body did not arrive in time."""
+
+
+class BodySyntaxError(BodyError):
+    """The body is not valid JSON."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"the body is not valid JSON: {self.why}"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """One wrong field: its dotted path, empty for the whole body, and what is wrong with it."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class BodyInvalidError(BodyError):
+    """The body is not what this route takes."""
+
+    def __init__(self, *problems: FieldProblem) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.problems))

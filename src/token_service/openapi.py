@@ -1,0 +1,205 @@
+"""/openapi.json, made from the models that the routes themselves use."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from token_service import answers, bodies, problems
+from token_service.livekit_endpoint import LiveKitTokenBody
+from token_service.routes.context import SESSION_KEY_HEADER
+
+API_VERSION = "1.0.0"  # of this interface, not of the project
+_REF = "#/components/schemas/{model}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Operation:
+    """One route. `problems`: the codes that it may answer, beside those of every route."""
+
+    method: str
+    path: str
+    summary: str
+    answer: type[BaseModel] | None
+    body: type[BaseModel] | None = None
+    status: int = 200
+    open: bool = False
+    session_key: bool = False
+    problems: tuple[str, ...] = ()
+
+
+_BODY = ("invalid_json", "invalid_body", "unsupported_media_type", "body_too_large", "body_timeout")
+_SESSION = ("session_exists", "session_not_found", "session_over", "session_busy", "rate_limited")
+_AGENT = ("unknown_agent", "unknown_voice", "override_not_allowed")
+_FULL = ("capacity_exhausted", "queue_full", "no_worker")
+
+OPERATIONS = (
+    Operation(
+        method="post",
+        path="/api/token",
+        summary="A LiveKit token for a session's room",
+        body=bodies.TokenBody,
+        answer=answers.TokenAnswer,
+        problems=(*_BODY, *_SESSION, "livekit_unavailable"),
+    ),
+    Operation(
+        method="post",
+        path="/api/session/start",
+        summary="Ask for an agent; answers once the wish is durable",
+        body=bodies.StartBody,
+        answer=answers.StartAnswer,
+        problems=(*_BODY, *_SESSION, *_AGENT, *_FULL),
+    ),
+    Operation(
+        method="post",
+        path="/api/session/end",
+        summary="End a session, its room and its agent; ending twice is fine",
+        body=bodies.EndBody,
+        answer=answers.EndAnswer,
+        problems=(*_BODY, "session_not_found", "session_busy"),
+    ),
+    Operation(
+        method="post",
+        path="/api/livekit/token",
+        summary="LiveKit's standard token endpoint; the session starts when its user joins",
+        body=LiveKitTokenBody,
+        answer=answers.LiveKitTokenAnswer,
+        status=201,
+        session_key=True,
+        problems=(*_BODY, *_SESSION, *_AGENT, "livekit_unavailable"),
+    ),
+    Operation(
+        method="get",
+        path="/api/sessions/{sessionId}",
+        summary="One session, with its timeline",
+        answer=answers.SessionAnswer,
+        session_key=True,
+        problems=("session_not_found", "record_unreadable"),
+    ),
+    Operation(
+        method="post",
+        path="/livekit/webhook",
+        summary="LiveKit's signed webhooks",
+        answer=answers.WebhookAnswer,
+        open=True,
+        problems=("webhook_rejected", "body_too_large", "body_timeout"),
+    ),
+    Operation(
+        method="get",
+        path="/stats",
+        summary="Figures of this moment; for secret keys",
+        answer=answers.StatsAnswer,
+        problems=("forbidden",),
+    ),
+    Operation(
+        method="get",
+        path="/health",
+        summary="All parts; 200 even when degraded",
+        answer=answers.HealthAnswer,
+        open=True,
+    ),
+    Operation(
+        method="get",
+        path="/readyz",
+        summary="Whether this replica can serve",
+        answer=answers.StatusAnswer,
+        open=True,
+    ),
+    Operation(
+        method="get",
+        path="/livez",
+        summary="Whether this process answers",
+        answer=answers.StatusAnswer,
+        open=True,
+    ),
+    Operation(
+        method="get",
+        path="/api/talk",
+        summary="What the talk page may offer",
+        answer=answers.TalkAnswer,
+        open=True,
+        problems=("talk_page_off",),
+    ),
+)
+
+
+def openapi() -> str:
+    """The description (OpenAPI 3.1) as JSON."""
+    models: list[tuple[type[BaseModel], Any]] = [(answers.ProblemAnswer, "serialization")]
+    for operation in OPERATIONS:
+        models += [(operation.body, "validation")] if operation.body else []
+        models += [(operation.answer, "serialization")] if operation.answer else []
+    refs, schemas = models_json_schema(
+        list(dict.fromkeys(models)), by_alias=True, ref_template=_REF
+    )
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        described = _described(operation, dict(refs))
+        paths.setdefault(operation.path, {})[operation.method] = described
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Voice assistant",
+            "version": API_VERSION,
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas["$defs"],
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+    return json.dumps(document, separators=(",", ":"))
+
+
+def _described(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    if operation.answer is not None:
+        schema = refs[(operation.answer, "serialization")]
+        responses[str(operation.status)] = {
+            "description": "Done",
+            "content": {"application/json": {"schema": schema}},
+        }
+    by_status: dict[int, list[str]] = {}
+    for kind in problems.KINDS:
+        if kind.code in _codes(operation):
+            by_status.setdefault(kind.status, []).append(kind.code)
+    schema = refs[(answers.ProblemAnswer, "serialization")]
+    for status, codes in sorted(by_status.items()):
+        responses[str(status)] = {
+            "description": "`code` is " + " or ".join(f"`{code}`" for code in codes),
+            "content": {problems.TYPE: {"schema": schema}},
+        }
+    described: dict[str, Any] = {"summary": operation.summary, "responses": responses}
+    if not operation.open:
+        described["security"] = [{"key": []}]
+    if operation.body is not None:
+        schema = refs[(operation.body, "validation")]
+        described["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schema}},
+        }
+    parameters = _parameters(operation)
+    if parameters:
+        described["parameters"] = parameters
+    return described
+
+
+def _codes(operation: Operation) -> set[str]:
+    codes = {"internal_error", *operation.problems}
+    if not operation.open:
+        codes |= {"unauthenticated", "host_not_allowed"}
+    if operation.path not in {"/livez", "/health", "/api/talk"}:
+        codes.add("store_unavailable")
+    return codes
+
+
+def _parameters(operation: Operation) -> list[dict[str, Any]]:
+    text = {"type": "string"}
+    found: list[dict[str, Any]] = []
+    if "{sessionId}" in operation.path:
+        found.append({"name": "sessionId", "in": "path", "required": True, "schema": text})
+    if operation.session_key:
+        found.append({"name": SESSION_KEY_HEADER, "in": "header", "schema": text})
+    return found

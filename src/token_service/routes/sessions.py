@@ -1,0 +1,117 @@
+"""Tokens and sessions."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from token_service.answers import (
+    EndAnswer,
+    LiveKitTokenAnswer,
+    SessionAnswer,
+    StartAnswer,
+    TimelineEntry,
+    TokenAnswer,
+)
+from token_service.auth import Authenticator
+from token_service.bodies import (
+    MAX_BODY_BYTES,
+    EndBody,
+    StartBody,
+    TokenBody,
+    read_json,
+    read_model,
+)
+from token_service.livekit_endpoint import wish_of
+from token_service.routes.context import SESSION_KEY_HEADER, answer, caller_of
+from token_service.service import SessionService
+from token_service.settings import ServiceSettings
+
+
+class SessionRoutes:
+    def __init__(
+        self,
+        service: SessionService,
+        authenticator: Authenticator,
+        settings: ServiceSettings,
+        *,
+        default_agent: str | None,
+    ) -> None:
+        self._service = service
+        self._authenticator = authenticator
+        self._settings = settings
+        self._default_agent = default_agent
+
+    async def token(self, request: Request) -> Response:
+        caller = caller_of(request, self._authenticator)
+        body = await read_model(request, TokenBody)
+        minted = await self._service.mint(caller, body)
+        return answer(
+            TokenAnswer(
+                token=minted.token,
+                url=self._settings.client_livekit_url,
+                session_id=minted.session.id,
+                room=minted.session.room,
+                session_key=minted.session_key,
+            ),
+            sparse=True,
+        )
+
+    async def livekit_token(self, request: Request) -> Response:
+        caller = caller_of(request, self._authenticator)
+        wish = wish_of(
+            await read_json(request, MAX_BODY_BYTES),
+            room_prefix=self._settings.room_prefix,
+            default_agent=self._default_agent,
+        )
+        shown_key = request.headers.get(SESSION_KEY_HEADER)
+        minted = await self._service.join(caller, wish, shown_key)
+        response = answer(
+            LiveKitTokenAnswer(
+                server_url=self._settings.client_livekit_url, participant_token=minted.token
+            ),
+            status=201,
+        )
+        # In headers, since not every SDK ignores fields that it does not know.
+        response.headers["X-Session-Id"] = minted.session.id
+        if minted.session_key is not None:
+            response.headers[SESSION_KEY_HEADER] = minted.session_key
+        return response
+
+    async def start(self, request: Request) -> Response:
+        caller = caller_of(request, self._authenticator)
+        body = await read_model(request, StartBody)
+        started = await self._service.start(caller, body)
+        return answer(
+            StartAnswer(
+                session_id=started.session.id,
+                task_id=started.task_id,
+                status=started.session.state,
+                agent=started.session.agent,
+                room=started.session.room,
+                position=started.position,
+                session_key=started.session_key,
+            ),
+            sparse=True,
+        )
+
+    async def end(self, request: Request) -> Response:
+        caller = caller_of(request, self._authenticator)
+        body = await read_model(request, EndBody)
+        return answer(EndAnswer(message=await self._service.end(caller, body)))
+
+    async def show(self, request: Request) -> Response:
+        caller = caller_of(request, self._authenticator)
+        shown = await self._service.show(
+            caller, request.path_params["session_id"], request.headers.get(SESSION_KEY_HEADER)
+        )
+        timeline = None
+        if shown.timeline is not None:
+            timeline = [
+                TimelineEntry(
+                    id=entry["id"],
+                    name=entry["name"],
+                    at=entry["data"]["at"],
+                    data={k: v for k, v in entry["data"].items() if k != "at" and v is not None},
+                )
+                for entry in shown.timeline
+            ]
+        return answer(SessionAnswer.of(shown.session, shown.position, timeline))

@@ -1,0 +1,104 @@
+"""What every answer carries, and which host names are answered."""
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from token_service.problems import problem_of
+
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
+#: Probes come under a pod's address, and a webhook is signed: neither needs the Host check.
+ANY_HOST_PATHS = frozenset({"/livez", "/readyz", "/health", "/livekit/webhook"})
+
+_FOR_ALL = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_FOR_DATA = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+class SecurityHeaders:
+    """ASGI middleware: safe headers for whatever does not set its own."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in (_FOR_ALL | _FOR_DATA).items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+class HostCheck:
+    """ASGI middleware: answers only under known host names, against DNS rebinding.
+
+    `hosts` empty: under every name.
+    """
+
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
+        self._app = app
+        self._hosts = frozenset(hosts)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._hosts and scope["path"] not in ANY_HOST_PATHS:
+            hosts = Headers(scope=scope).getlist("host")
+            if len(hosts) != 1 or _without_port(hosts[0]) not in self._hosts:
+                await problem_of("host_not_allowed")(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.lower().rpartition(":")
+    return name if colon and port.isdecimal() else host.lower()
+
+
+def hosts_to_answer(allowed: tuple[str, ...], *, has_keys: bool) -> frozenset[str]:
+    """Without keys only loopback's names and the configured ones; with keys what is configured."""
+    if has_keys:
+        return frozenset(allowed)
+    return LOOPBACK_HOSTS | frozenset(allowed)
+
+
+def page_headers(livekit_url: str, origins: tuple[str, ...]) -> dict[str, str]:
+    """The talk page's headers: its own scripts, our LiveKit, the microphone, and nothing else.
+
+    `livekit_url` is where browsers connect; after a failed WebSocket the SDK asks the same host
+    over HTTP why. `origins` may embed the page.
+    """
+    parts = urlsplit(livekit_url)
+    secure = "s" if parts.scheme in {"wss", "https"} else ""
+    host = parts.netloc.rpartition("@")[2]
+    policy = {
+        "default-src": "'none'",
+        "script-src": "'self'",
+        "style-src": "'self'",
+        "img-src": "'self' data:",
+        "font-src": "'self'",
+        "media-src": "'self' blob:",
+        "connect-src": f"'self' ws{secure}://{host} http{secure}://{host}",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+        "frame-ancestors": " ".join(("'self'", *origins)),
+    }
+    microphone = " ".join(("self", *(f'"{origin}"' for origin in origins)))
+    return {
+        "Content-Security-Policy": "; ".join(f"{k} {v}" for k, v in policy.items()),
+        "Permissions-Policy": f"microphone=({microphone}), camera=(), geolocation=()",
+        "Cache-Control": "no-cache",
+    }

@@ -1,0 +1,352 @@
+"""What the service does: mint, start, end, show. No HTTP in here.
+
+Every change is written to Redis before anything is asked of LiveKit, so that a crash at any line
+is put right by the reconciler.
+"""
+
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from assistant import log
+from assistant.catalog import AgentSpec, Catalog, Overrides
+from assistant.sessions import events as ev
+from assistant.sessions.actions import Limits
+from assistant.sessions.errors import (
+    CapacityError,
+    SessionNotFoundError,
+    SessionOverError,
+    SessionTakenError,
+)
+from assistant.sessions.planning import room_timeouts
+from assistant.sessions.record import (
+    TERMINAL,
+    Reason,
+    Session,
+    State,
+    is_session_id,
+    room_name,
+    session_of_room,
+)
+from assistant.sessions.store.queue import DueQueue
+from assistant.sessions.store.records import SessionStore
+from assistant.sessions.store.workers import fleet_jobs
+from token_service.auth import Caller, hashed, new_session_key
+from token_service.bodies import EndBody, StartBody, TokenBody
+from token_service.errors import NoWorkerError
+from token_service.livekit_endpoint import Wish
+from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableError
+from token_service.overview import Fleet, takes_jobs
+from token_service.rate_limit import RateLimiter
+from token_service.settings import ServiceSettings
+from token_service.tokens import NOBODY, Guest, Minter
+from token_service.webhooks import TELLING, Notice
+
+OVER = TERMINAL | {State.ENDING}
+ID_BYTES = 16  # ids that we choose cannot be guessed
+
+_log = log.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Minted:
+    """A token; `session_key` is set if this call made the session for a publishable key."""
+
+    session: Session
+    token: str = field(repr=False)
+    session_key: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A start; `position` is the place in the queue, None if it does not wait."""
+
+    session: Session
+    task_id: str
+    position: int | None
+    session_key: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """`timeline` is None where the caller may not see it."""
+
+    session: Session
+    position: int | None
+    timeline: list[dict[str, Any]] | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parts:
+    """What the service works with. `poke` asks for a reconcile in this process, now."""
+
+    store: SessionStore
+    due: DueQueue
+    fleet: Fleet
+    catalog: Catalog
+    gateway: LiveKitGateway
+    minter: Minter
+    limiter: RateLimiter
+    poke: Callable[[str], None]
+    settings: ServiceSettings
+    limits: Limits
+    clock: Callable[[], float] = time.time
+
+
+class SessionService:
+    """The use cases.
+
+    All raise StoreUnavailableError when Redis is away, and SessionNotFoundError,
+    SessionTakenError or SessionOverError about sessions of others and of the past.
+    """
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._store = parts.store
+        self._settings = parts.settings
+
+    async def mint(self, caller: Caller, body: TokenBody) -> Minted:
+        """A token for the session's user; makes the session, with the default agent, if needed.
+
+        Raises:
+            LiveKitUnavailableError: the room could not be made.
+            RateLimitedError: too many.
+        """
+        await self._parts.limiter.count(caller, body.user_id)
+        session = await self._find(caller, body.session_id, body.user_id, body.session_key)
+        session_key = None
+        if session is None:
+            # A start will name the agent; whether the caller may have it is decided then.
+            spec = self._resolve(Overrides(), public=False)
+            new = self._new(body.session_id, body.user_id, spec, {}, starts_on_join=False)
+            session, _, session_key = await self._create(caller, new)
+        return await self._token_for(caller, session, session_key, NOBODY)
+
+    async def join(self, caller: Caller, wish: Wish, session_key: str | None) -> Minted:
+        """A token as LiveKit's standard endpoint gives it; the session starts with the join.
+
+        Raises: as `mint`, and OverrideError.
+        """
+        user_id = wish.user_id or f"user-{secrets.token_hex(ID_BYTES)}"
+        session_id = wish.session_id or secrets.token_hex(ID_BYTES)
+        await self._parts.limiter.count(caller, user_id)
+        session = await self._find(caller, session_id, user_id, session_key)
+        new_key = None
+        if session is None:
+            spec = self._resolve(wish.overrides, public=caller.is_public)
+            config = _as_given(wish.overrides)
+            new = self._new(session_id, user_id, spec, config, starts_on_join=True)
+            session, _, new_key = await self._create(caller, new)
+        return await self._token_for(caller, session, new_key, wish.guest)
+
+    async def start(self, caller: Caller, body: StartBody) -> Started:
+        """Ask for an agent. Returns when the wish is durable; a repeated start changes nothing.
+
+        Raises:
+            OverrideError: `config` asks for what there is not, or what the caller may not have.
+            CapacityError: no slot, and no place in the queue.
+            NoWorkerError: no worker, and starts are not queued.
+            RateLimitedError: too many.
+        """
+        await self._parts.limiter.count(caller, body.user_id)
+        session = await self._find(caller, body.session_id, body.user_id, body.session_key)
+        if session is not None and session.task_id is not None:
+            return await self._started(session, None)
+        overrides = body.config or Overrides()
+        spec = self._resolve(overrides, public=caller.is_public)
+        beats = await self._parts.fleet.beats()
+        if self._settings.when_full == "reject" and not any(map(takes_jobs, beats)):
+            raise NoWorkerError
+        made_here, session_key = False, None
+        if session is None:
+            config = _as_given(overrides)
+            new = self._new(body.session_id, body.user_id, spec, config, starts_on_join=False)
+            session, made_here, session_key = await self._create(caller, new)
+        wish = ev.Started(
+            at=self._parts.clock(),
+            task_id=str(uuid.uuid4()),
+            agent=spec.name,
+            spec=spec.model_dump_json(),
+            config=_as_given(overrides),
+            max_duration_s=spec.limits.max_duration_s or self._settings.session_timeout_s,
+            user_join_timeout_s=spec.limits.user_join_timeout_s,
+            user_return_timeout_s=spec.limits.user_return_timeout_s,
+        )
+        try:
+            session = await self._admit_or_queue(session.id, wish, fleet_jobs(beats))
+        except CapacityError:
+            if made_here:
+                # A refused start leaves nothing, so that the same call may be tried again.
+                await self._store.delete(session.id)
+            raise
+        if session.task_id is None or session.state in OVER:
+            raise SessionOverError(session.id)
+        self._parts.poke(session.id)
+        return await self._started(session, session_key)
+
+    async def end(self, caller: Caller, body: EndBody) -> str:
+        """Ask for the session's end; the answer says how it stands. Ending twice is fine."""
+        session = await self._store.get(body.session_id)
+        if not caller.owns(session, body.session_key):
+            raise SessionNotFoundError(body.session_id)
+        if session.terminal:
+            return "the session was over already"
+        if session.state is State.ENDING:
+            return "the session is ending already"
+        await self._store.record(
+            session.id,
+            ev.EndRequested(
+                at=self._parts.clock(), reason=Reason.USER_REQUESTED, detail=body.reason
+            ),
+        )
+        self._parts.poke(session.id)
+        return "the session is ending"
+
+    async def show(self, caller: Caller, session_id: str, session_key: str | None) -> Shown:
+        """One session; its timeline, which names workers, is for secret keys alone."""
+        if not is_session_id(session_id):
+            raise SessionNotFoundError(session_id)
+        session = await self._store.get(session_id)
+        if not caller.owns(session, session_key):
+            raise SessionNotFoundError(session_id)
+        timeline = None if caller.is_public else await self._store.timeline(session_id)
+        return Shown(session, await self._position(session), timeline)
+
+    async def notice(self, notice: Notice) -> None:
+        """Look at a session now, because LiveKit says that something happened in its room."""
+        session_id = session_of_room(self._settings.room_prefix, notice.room or "")
+        if session_id is None or notice.event not in TELLING:
+            return
+        if await self._store.standing(session_id) is None:
+            return
+        await self._parts.due.check_now(session_id)
+        self._parts.poke(session_id)
+
+    async def _find(
+        self, caller: Caller, session_id: str, user_id: str, session_key: str | None
+    ) -> Session | None:
+        """The caller's session; None: the id is free, and the caller may take it."""
+        try:
+            session = await self._store.get(session_id)
+        except SessionNotFoundError:
+            if caller.is_public and session_key is not None:
+                raise
+            return None
+        self._check(caller, session, user_id, session_key)
+        return session
+
+    def _check(
+        self, caller: Caller, session: Session, user_id: str, session_key: str | None
+    ) -> None:
+        theirs = session.user_id == user_id and caller.owns(session, session_key)
+        if not theirs and caller.is_public and session_key is not None:
+            raise SessionNotFoundError(session.id)
+        if not theirs:
+            raise SessionTakenError(session.id)
+        if session.state in OVER:
+            raise SessionOverError(session.id)
+
+    def _resolve(self, overrides: Overrides, *, public: bool) -> AgentSpec:
+        return self._parts.catalog.resolve(
+            overrides, public=public, session_timeout_s=self._settings.session_timeout_s
+        )
+
+    def _new(
+        self,
+        session_id: str,
+        user_id: str,
+        spec: AgentSpec,
+        config: dict[str, Any],
+        *,
+        starts_on_join: bool,
+    ) -> Session:
+        return Session(
+            id=session_id,
+            user_id=user_id,
+            room=room_name(self._settings.room_prefix, session_id),
+            state=State.CREATED,
+            created_at=self._parts.clock(),
+            agent=spec.name,
+            spec=spec.model_dump_json(),
+            config=config,
+            starts_on_join=starts_on_join,
+            max_duration_s=spec.limits.max_duration_s or self._settings.session_timeout_s,
+            user_join_timeout_s=spec.limits.user_join_timeout_s,
+            user_return_timeout_s=spec.limits.user_return_timeout_s,
+        )
+
+    async def _create(self, caller: Caller, new: Session) -> tuple[Session, bool, str | None]:
+        """Store the session; whether this call made it, and its key for a publishable caller.
+
+        Of several calls at once, those of one user get the same session.
+        """
+        session_key = None
+        if caller.is_public:
+            session_key = new_session_key()
+            new = replace(new, session_key_hash=hashed(session_key))
+        session, created = await self._store.create(new)
+        if not created:
+            self._check(caller, session, new.user_id, None)
+            return session, False, None
+        _log.info("session.created", session=session.id, agent=session.agent, caller=caller.name)
+        return session, True, session_key
+
+    async def _token_for(
+        self, caller: Caller, session: Session, new_key: str | None, guest: Guest
+    ) -> Minted:
+        empty_s, departure_s = room_timeouts(session, self._parts.limits)
+        try:
+            await self._parts.gateway.ensure_room(
+                session.room,
+                session_id=session.id,
+                user_id=session.user_id,
+                # The token must still find its room when it is used late.
+                empty_timeout_s=max(empty_s, self._settings.token_ttl_s),
+                departure_timeout_s=departure_s,
+            )
+        except LiveKitUnavailableError:
+            if new_key is not None and await self._is_untouched(session):
+                # The page never learns its session's key, so its next try would find the id taken.
+                await self._store.delete(session.id)
+            raise
+        standing = await self._store.standing(session.id)
+        if standing is None or standing[0] in OVER:
+            # It ended meanwhile, and we may have made its room again.
+            await self._parts.gateway.delete_room(session.room)
+            raise SessionOverError(session.id)
+        token = self._parts.minter.mint(session, guest)
+        _log.info("token.minted", session=session.id, caller=caller.name)
+        return Minted(session, token, new_key)
+
+    async def _is_untouched(self, session: Session) -> bool:
+        try:
+            return (await self._store.get(session.id)).version == session.version
+        except SessionNotFoundError:
+            return False
+
+    async def _admit_or_queue(self, session_id: str, wish: ev.Started, jobs: int) -> Session:
+        try:
+            return await self._store.record(
+                session_id, wish, ev.Admitted(at=wish.at), fleet_jobs=jobs
+            )
+        except CapacityError:
+            if self._settings.when_full == "reject":
+                raise
+        return await self._store.record(session_id, wish)
+
+    async def _started(self, session: Session, session_key: str | None) -> Started:
+        position = await self._position(session)
+        _log.info("session.started", session=session.id, status=session.state, position=position)
+        return Started(session, session.task_id or "", position, session_key)
+
+    async def _position(self, session: Session) -> int | None:
+        if session.state is not State.QUEUED:
+            return None
+        return await self._store.queue_position(session.id)
+
+
+def _as_given(overrides: Overrides) -> dict[str, Any]:
+    return overrides.model_dump(mode="json", by_alias=True, exclude_unset=True)

@@ -1,0 +1,135 @@
+"""One replica of the service: its parts put together, run, and taken down in order."""
+
+import asyncio
+import socket
+from collections.abc import Callable
+from ipaddress import IPv6Address, ip_address
+
+import uvicorn
+
+from assistant import log
+from assistant.catalog import Catalog
+from assistant.sessions.actions import Limits
+from assistant.sessions.store.client import connect
+from assistant.sessions.store.queue import DueQueue
+from assistant.sessions.store.records import Bounds, SessionStore
+from assistant.sessions.store.workers import WorkerRegistry
+from token_service.app import Backend, create_app
+from token_service.livekit_gateway import LiveKitGateway
+from token_service.overview import Fleet, Overview
+from token_service.rate_limit import RateLimiter
+from token_service.reconciler import Reconciler
+from token_service.service import Parts, SessionService
+from token_service.settings import ServiceSettings
+from token_service.tokens import Minter
+
+BACKLOG = 2048
+# A connection that is open but idle costs a few kB; callers' pools then find it still there.
+KEEP_ALIVE_S = 75
+# Requests take milliseconds; what is still there after this long hangs.
+GRACEFUL_SHUTDOWN_S = 5
+# Beyond it new requests get 503 at once: each waits for one of 32 connections to Redis.
+MAX_CONCURRENT = 2000
+
+_log = log.get(__name__)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The listening socket; `port` 0 takes a free one.
+
+    Raises:
+        OSError: the address is not ours, or the port is taken.
+    """
+    family = socket.AF_INET
+    try:
+        if isinstance(ip_address(host.strip("[]")), IPv6Address):
+            family = socket.AF_INET6
+    except ValueError:
+        pass  # A name: IPv4, as before.
+    return socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
+
+
+async def serve(
+    settings: ServiceSettings,
+    catalog: Catalog,
+    listener: socket.socket,
+    on_server: Callable[[uvicorn.Server], None],
+) -> None:
+    """Serve until the server is told to exit. `on_server` gets it, for signals.
+
+    Raises:
+        ExceptionGroup: the reconciler died; without it nothing would move.
+    """
+    secret = settings.livekit_api_secret.get_secret_value()
+    redis = connect(settings.redis_url)
+    gateway = LiveKitGateway(settings.livekit_url, settings.livekit_api_key, secret)
+    bounds = Bounds(
+        max_bots=settings.max_bots,
+        queue_limit=settings.queue_limit,
+        keep_s=settings.session_retention_s,
+    )
+    limits = Limits(
+        startup_timeout_s=settings.bot_startup_timeout_s,
+        queue_timeout_s=settings.queue_timeout_s,
+        session_timeout_s=settings.session_timeout_s,
+    )
+    store = SessionStore(redis, bounds)
+    due = DueQueue(redis)
+    workers = WorkerRegistry(redis, keep_s=settings.session_retention_s)
+    fleet = Fleet(workers, settings.agent_name)
+    reconciler = Reconciler(
+        store=store,
+        due=due,
+        workers=workers,
+        gateway=gateway,
+        limits=limits,
+        room_prefix=settings.room_prefix,
+        agent_name=settings.agent_name,
+    )
+    service = SessionService(
+        Parts(
+            store=store,
+            due=due,
+            fleet=fleet,
+            catalog=catalog,
+            gateway=gateway,
+            minter=Minter(settings.livekit_api_key, secret, ttl_s=settings.token_ttl_s),
+            limiter=RateLimiter(redis, limit=settings.rate_limit),
+            poke=reconciler.poke,
+            settings=settings,
+            limits=limits,
+        )
+    )
+    overview = Overview(redis, store, fleet, gateway, settings)
+    server = _server(settings, Backend(service=service, overview=overview, catalog=catalog))
+    on_server(server)
+    address, port = listener.getsockname()[:2]
+    _log.info("service.listening", host=address, port=port, keys=settings.has_keys)
+    try:
+        async with gateway, asyncio.TaskGroup() as group:
+            reconciling = group.create_task(reconciler.run(), name="reconciler")
+            await server.serve(sockets=[listener])
+            reconciling.cancel()
+    finally:
+        await redis.aclose()
+        _log.info("service.stopped")
+
+
+def _server(settings: ServiceSettings, backend: Backend) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            create_app(settings, backend),
+            http="httptools",
+            ws="none",
+            # The reconciler lives around the server, so that its death is not overlooked.
+            lifespan="off",
+            log_config=None,
+            log_level="warning",  # its own words about starting and stopping repeat ours
+            access_log=False,
+            server_header=False,
+            limit_concurrency=MAX_CONCURRENT,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
+            backlog=BACKLOG,
+        )
+    )

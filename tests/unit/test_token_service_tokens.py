@@ -1,0 +1,64 @@
+"""What a minted token lets its holder do."""
+
+import json
+import time
+
+import jwt
+
+from assistant.sessions.record import Session, State
+from token_service.tokens import Guest, Minter
+
+SECRET = "s" * 40
+SESSION = Session(
+    id="call-42",
+    user_id="Zoë 7",
+    room="va-call-42",
+    state=State.CREATED,
+    created_at=0.0,
+    agent="assistant",
+    spec='{"instructions": "canary"}',
+    max_duration_s=60.0,
+    user_join_timeout_s=60.0,
+    user_return_timeout_s=30.0,
+)
+
+
+def test_least_privilege() -> None:
+    """One room, a microphone, text, hearing; nothing else, and not for long."""
+    before = time.time()
+    claims = jwt.decode(
+        Minter("APIours", SECRET, ttl_s=600).mint(SESSION), SECRET, algorithms=["HS256"]
+    )
+    assert before - 1 <= claims.pop("nbf") <= time.time()
+    assert before + 599 <= claims.pop("exp") <= time.time() + 600
+    assert json.loads(claims.pop("metadata")) == {"sessionId": "call-42", "userId": "Zoë 7"}
+    assert claims == {
+        "iss": "APIours",
+        "sub": "Zoë 7",
+        "video": {
+            "roomJoin": True,
+            "room": "va-call-42",
+            "canPublish": True,
+            "canPublishSources": ["microphone"],
+            "canPublishData": True,
+            "canSubscribe": True,
+            "canUpdateOwnMetadata": False,
+        },
+    }
+
+
+def test_guest() -> None:
+    """What LiveKit's endpoint lets clients add rides along, beside our own metadata."""
+    guest = Guest(name="Zoë", metadata="mine", attributes={"colour": "red"})
+    claims = jwt.decode(
+        Minter("APIours", SECRET, ttl_s=600).mint(SESSION, guest), SECRET, algorithms=["HS256"]
+    )
+    assert claims["name"] == "Zoë"
+    assert claims["attributes"] == {"colour": "red"}
+    assert json.loads(claims["metadata"]) == {
+        "sessionId": "call-42",
+        "userId": "Zoë 7",
+        "participantMetadata": "mine",
+    }
+    assert "roomConfig" not in claims
+    assert "kind" not in claims
