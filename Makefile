@@ -25,6 +25,7 @@ call: setup ## speak to it: SAY="..." or WAV=file.wav, and OUT=reply.wav keeps t
 	@$(PY) -m assistant call $(if $(WAV),--wav "$$WAV",--say "$$SAY") $(if $(OUT),--out "$$OUT")
 
 test: setup web ## every test
+	@$(PY) -m assistant.local_stack.web_build --run test
 	@$(PY) -m pytest $(ARGS)
 
 quick: setup ## the tests that start no servers

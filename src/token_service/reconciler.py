@@ -263,7 +263,8 @@ class Reconciler:
         )
 
     async def _look_at_fleet(self) -> _Fleet:
-        beats = await self._workers.alive()
+        # Workers of other names never get our dispatches.
+        beats = [b for b in await self._workers.alive() if b.agent_name == self._agent_name]
         slots, _ = await self._store.count()
         jobs = fleet_jobs(beats)
         serving = sum(1 for beat in beats if beat.registered and not beat.draining)

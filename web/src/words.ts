@@ -38,12 +38,27 @@ const UNREACHABLE: Words = {
 };
 const BUSY_ADVICE = "Try again in a minute.";
 
+const FULL: Words = { title: "Every line is taken", advice: BUSY_ADVICE };
+const KEY: Words = {
+  title: "This page may not start a conversation",
+  advice: "Reload the page. If that does not help, its key is no longer valid: tell whoever runs it.",
+};
+const NOBODY: Words = {
+  title: "No assistant is on duty",
+  advice: "The service is up, but nobody works there right now. Try again later.",
+};
+const NO_AUDIO_SERVER: Words = {
+  title: "The audio server does not answer",
+  advice: "It usually recovers by itself. Try again in a minute.",
+};
+
+/** The service's codes, of docs/api.md. */
 const BY_CODE: Record<string, Words> = {
-  capacity_exhausted: { title: "Every line is taken", advice: BUSY_ADVICE },
-  unauthorized: {
-    title: "This page may not start a conversation",
-    advice: "Reload the page. If that does not help, its key is no longer valid: tell whoever runs it.",
-  },
+  capacity_exhausted: FULL,
+  queue_full: FULL,
+  no_worker: NOBODY,
+  unauthenticated: KEY,
+  forbidden: KEY,
   rate_limited: { title: "Too many tries", advice: "Wait a little, then try again." },
   session_exists: {
     title: "This conversation already exists",
@@ -53,36 +68,32 @@ const BY_CODE: Record<string, Words> = {
     title: "The server has lost its memory for a moment",
     advice: "It usually recovers by itself. Try again in a minute.",
   },
-  livekit_unreachable: {
-    title: "The audio server does not answer",
-    advice: "It usually recovers by itself. Try again in a minute.",
-  },
+  livekit_unavailable: NO_AUDIO_SERVER,
 };
 
 const BY_STATUS: Record<number, Words> = {
-  401: BY_CODE["unauthorized"] as Words,
-  403: BY_CODE["unauthorized"] as Words,
+  401: KEY,
+  403: KEY,
   404: { title: "The conversation is gone", advice: "Start a new one." },
   409: BY_CODE["session_exists"] as Words,
   429: BY_CODE["rate_limited"] as Words,
   502: UNREACHABLE,
-  503: BY_CODE["capacity_exhausted"] as Words,
+  503: FULL,
   504: UNREACHABLE,
 };
 
 const FAILED: Record<string, Words> = {
-  no_worker_registered: {
-    title: "No assistant is on duty",
-    advice: "The service is up, but nobody works there right now. Try again later.",
-  },
+  no_worker_registered: NOBODY,
   all_workers_full: { title: "Every assistant is busy", advice: BUSY_ADVICE },
+  queue_timeout: { title: "It was not your turn in time", advice: BUSY_ADVICE },
   job_not_accepted: { title: "No assistant took the call", advice: BUSY_ADVICE },
   job_initialization_failed: {
     title: "The assistant could not get ready",
     advice: "Try again. If it happens again, tell whoever runs this service.",
   },
   agent_did_not_join: { title: "The assistant did not come", advice: "Try again in a moment." },
-  livekit_unreachable: BY_CODE["livekit_unreachable"] as Words,
+  agent_lost: { title: "The assistant was lost", advice: "Try again in a moment." },
+  livekit_unreachable: NO_AUDIO_SERVER,
 };
 
 const seconds = (count: number): string => {

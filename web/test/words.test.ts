@@ -16,14 +16,19 @@ const FAILED = [
   "job_initialization_failed",
   "agent_did_not_join",
   "livekit_unreachable",
+  "queue_timeout",
+  "agent_lost",
 ];
 const CODES = [
   "capacity_exhausted",
-  "unauthorized",
+  "queue_full",
+  "no_worker",
+  "unauthenticated",
+  "forbidden",
   "rate_limited",
   "session_exists",
   "store_unavailable",
-  "livekit_unreachable",
+  "livekit_unavailable",
 ];
 const ENDED = [
   "user_requested",

@@ -11,7 +11,7 @@ from typing import Any
 
 from assistant.sessions import events as ev
 from assistant.sessions.planning import NEW_RECHECK_S, needs_observation, plan, room_timeouts
-from assistant.sessions.record import Session, State
+from assistant.sessions.record import Reason, Session, State
 
 __all__ = ["NEW_RECHECK_S", "apply", "needs_observation", "plan", "room_timeouts"]
 
@@ -121,6 +121,10 @@ def _agent_lost(session: Session, event: ev.AgentLost) -> Session:
         seeking_at = (session.joined_at if seeking_at is None else seeking_at) + lived_s
         if lived_s >= STABLE_S:
             seeking_at, setbacks = event.at, 1
+    setback, setback_detail = event.reason or Reason.AGENT_LOST, event.detail
+    if setback is Reason.JOB_NOT_ACCEPTED and session.setback is not None and setbacks > 1:
+        # That nobody took a job tells less than what became of one that was taken.
+        setback, setback_detail = session.setback, session.setback_detail or event.detail
     return replace(
         session,
         state=State.DISPATCHING,
@@ -128,7 +132,8 @@ def _agent_lost(session: Session, event: ev.AgentLost) -> Session:
         attempt_at=event.at,
         seeking_at=seeking_at,
         setbacks=setbacks,
-        setback=event.reason,
+        setback=setback,
+        setback_detail=setback_detail,
         dispatched_at=None,
         accepted_at=None,
         claimed_at=None,

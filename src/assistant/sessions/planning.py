@@ -220,15 +220,17 @@ def _why_no_agent(session: Session, observed: Observed, now: float) -> tuple[Rea
             return Reason.NO_WORKER_REGISTERED, "no worker is running"
         if observed.room_exists is None:
             return Reason.LIVEKIT_UNREACHABLE, "LiveKit did not answer"
-        reason = session.setback or Reason.AGENT_LOST
-        return reason, f"{session.attempt - 1} attempts in all came to nothing"
+        return (
+            session.setback or Reason.AGENT_LOST,
+            session.setback_detail or "no agent could be brought back",
+        )
     _, reason, detail = _attempt_deadline(session, now)
     if reason is not Reason.JOB_NOT_ACCEPTED:
         return reason, detail
     if observed.workers == 0:
         return Reason.NO_WORKER_REGISTERED, "no worker is running"
     if session.setback not in {None, Reason.JOB_NOT_ACCEPTED}:
-        return session.setback or reason, f"and then {detail}"
+        return session.setback or reason, session.setback_detail or detail
     if observed.free_slots == 0:
         return Reason.ALL_WORKERS_FULL, "every worker is at its limit of jobs"
     return reason, detail
@@ -256,7 +258,8 @@ def _plan_active(session: Session, observed: Observed, limits: Limits, now: floa
     elif session.user_joined_at is None:
         deadlines.append(active_at + session.user_join_timeout_s)
     # A deadline may have passed while LiveKit did not say who is there.
-    soonest_s = UNKNOWN_RECHECK_S if observed.agents is None else 0.0
+    unknown = observed.agents is None or observed.users is None
+    soonest_s = UNKNOWN_RECHECK_S if unknown else EVICTION_RECHECK_S
     return [CheckAt(max(min(deadlines), now + soonest_s))]
 
 

@@ -91,9 +91,10 @@ class Session:
     joined_at: float | None = None
     #: Since when the current attempt's agent is not in the room though it had joined.
     unseen_at: float | None = None
-    #: Attempts that came to nothing since an agent last stayed, and why the last one did.
+    #: Attempts that came to nothing since an agent last stayed, and the most telling of the whys.
     setbacks: int = 0
     setback: Reason | None = None
+    setback_detail: str | None = None
     #: When an agent was first in the room; kept over later attempts.
     active_at: float | None = None
     user_joined_at: float | None = None

@@ -15,7 +15,7 @@ from assistant.sessions.errors import StoreUnavailableError
 
 CONNECT_TIMEOUT_S = 2.0
 # Longer than a slow disk's fsync pause, shorter than a caller's patience.
-ANSWER_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 1.0
 POOL_WAIT_S = 2.0
 MAX_CONNECTIONS = 32
 RETRIES = (
