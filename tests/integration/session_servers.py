@@ -65,9 +65,9 @@ async def leave(room: rtc.Room) -> None:
 
 
 @asynccontextmanager
-async def running_valkey(folder: Path) -> AsyncIterator[str]:
-    """A valkey-server on a free port; its URL."""
-    port = free_port()
+async def running_valkey(folder: Path, *, port: int | None = None) -> AsyncIterator[str]:
+    """A valkey-server, on a free port unless one is named; its URL."""
+    port = port or free_port()
     part = valkey_part(name="valkey", port=port, data_dir=folder / "valkey")
     async with Supervisor(folder / "valkey-log") as supervisor:
         await supervisor.start_all([part])

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +18,10 @@ from livekit import api, rtc
 from redis.asyncio import Redis
 
 from assistant.local_stack.ports import HOST, free_port
+from assistant.local_stack.valkey import valkey_url
 from assistant.sessions import events as ev
 from assistant.sessions.actions import Limits
-from assistant.sessions.errors import SupersededError
+from assistant.sessions.errors import StoreUnavailableError, SupersededError
 from assistant.sessions.metadata import JobMetadata
 from assistant.sessions.record import Reason, Session, State, agent_identity
 from assistant.sessions.store import keys
@@ -541,4 +543,31 @@ async def test_livekit_away_fails_a_start_by_name_and_cleans_up_later(valkey: st
             assert (await store.get("dark")).reason is Reason.LIVEKIT_UNREACHABLE
             assert await store.count() == (0, 0)
             assert await redis.zscore(keys.DUE, "dark") is not None
+    await redis.aclose()
+
+
+async def test_redis_away_stops_nothing_for_good(livekit: LiveKitServer, tmp_path: Path) -> None:
+    """Redis goes and comes back with its data: the reconciler is still there, and goes on."""
+    port = free_port()
+    redis = connect(valkey_url(port))
+    store = SessionStore(redis, Bounds(max_bots=5, queue_limit=5, keep_s=3600))
+    keys_of = livekit.keys
+    async with LiveKitGateway(livekit.url, keys_of.api_key, keys_of.api_secret) as gateway:
+        reconciler = make_reconciler(redis, store, gateway, LIMITS)
+        async with background(reconciler.run, "reconciler") as running:
+            async with running_valkey(tmp_path, port=port):
+                await store.create(new_session("survivor"))
+                await store.record("survivor", ev.Started(at=time.time(), task_id="t"))
+            with pytest.raises(StoreUnavailableError):
+                await store.get("survivor")
+            await asyncio.sleep(0.5)  # some polls fail
+            assert not running.done()
+            async with running_valkey(tmp_path, port=port):
+                ending = ev.EndRequested(at=time.time(), reason=Reason.USER_REQUESTED)
+                await store.record("survivor", ending)
+
+                async def ended() -> bool:
+                    return (await store.get("survivor")).state is State.ENDED
+
+                await eventually(ended)
     await redis.aclose()

@@ -36,6 +36,7 @@ RECHECK_S = 10.0  # How stale an unchanged live session may become without any e
 NEW_RECHECK_S = 2.0
 NEW_S = 60.0
 DISPATCHING_RECHECK_S = 1.0
+CLAIMED_RECHECK_S = 0.3  # The agent joins any moment; its report and LiveKit's may both be lost.
 UNKNOWN_RECHECK_S = 1.0  # LiveKit did not say; it may just be restarting.
 ENDING_RECHECK_S = 0.1
 # LiveKit may list people that it cannot remove (its own Redis was flushed). The session does not
@@ -183,7 +184,8 @@ def _plan_dispatching(
     if now >= attempt_deadline:
         lost = ev.AgentLost(at=now, attempt=session.attempt, detail=detail, reason=reason)
         return [Record(lost)]
-    return [CheckAt(min(attempt_deadline, deadline, now + DISPATCHING_RECHECK_S))]
+    recheck_s = DISPATCHING_RECHECK_S if session.claimed_at is None else CLAIMED_RECHECK_S
+    return [CheckAt(min(attempt_deadline, deadline, now + recheck_s))]
 
 
 def _plan_dispatch(
