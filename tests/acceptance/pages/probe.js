@@ -1,0 +1,65 @@
+// Runs in the page before its own scripts, and sees what a person would hear.
+"use strict";
+
+globalThis.probe = (() => {
+  // As the synthetic caller counts it: louder than Opus' comfort noise, softer than any speech.
+  const AUDIBLE_RMS = 200 / 32768;
+  const LOOK_EVERY_MS = 5;
+  const WINDOW_SAMPLES = 512;
+
+  const seen = { clickedAt: null, audibleAt: null, violations: [] };
+  const peers = [];
+
+  addEventListener("securitypolicyviolation", (event) => {
+    seen.violations.push(`${event.effectiveDirective} ${event.blockedURI}`);
+  });
+  addEventListener("click", () => (seen.clickedAt ??= performance.now()), true);
+
+  function listen(track) {
+    const context = new AudioContext();
+    const analyser = context.createAnalyser();
+    analyser.fftSize = WINDOW_SAMPLES;
+    context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
+    const samples = new Float32Array(WINDOW_SAMPLES);
+    const timer = setInterval(() => {
+      analyser.getFloatTimeDomainData(samples);
+      const energy = samples.reduce((sum, sample) => sum + sample * sample, 0);
+      if (Math.sqrt(energy / samples.length) < AUDIBLE_RMS) return;
+      seen.audibleAt ??= performance.now();
+      clearInterval(timer);
+      void context.close();
+    }, LOOK_EVERY_MS);
+  }
+
+  const Native = globalThis.RTCPeerConnection;
+  globalThis.RTCPeerConnection = class extends Native {
+    constructor(...args) {
+      super(...args);
+      peers.push(this);
+      this.addEventListener("track", (event) => {
+        if (event.track.kind === "audio") listen(event.track);
+      });
+    }
+  };
+
+  // Of all that was received, in the squared amplitude of WebRTC times seconds.
+  async function energy() {
+    const reports = await Promise.all(peers.map((peer) => peer.getStats()));
+    return reports
+      .flatMap((report) => [...report.values()])
+      .filter((entry) => entry.type === "inbound-rtp" && entry.kind === "audio")
+      .reduce((sum, entry) => sum + (entry.totalAudioEnergy ?? 0), 0);
+  }
+
+  function report() {
+    const servers = peers.flatMap((peer) => peer.getConfiguration().iceServers ?? []);
+    const elements = [...document.querySelectorAll("audio")];
+    return {
+      ...seen,
+      iceServers: servers.flatMap((server) => server.urls),
+      playing: elements.filter((each) => !each.paused && !each.muted && each.currentTime > 0).length,
+    };
+  }
+
+  return { energy, report, seen };
+})();

@@ -1,0 +1,186 @@
+"""The talk page in a real browser, against the whole system."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from assistant.local_stack.parts import service_part
+from assistant.local_stack.ports import HOST, free_port
+from tests.acceptance.browser import Visit, chromium, microphone_file, visit
+from tests.acceptance.system import PROJECT, System
+from tests.acceptance.test_main_job import CLOCK, settled
+from tests.timing import scaled
+from token_service.problems import problem_of
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+GREETING = "voice assistant"
+GREETING_WITHIN_S = 15.0
+ANSWER_WITHIN_S = 20.0
+# The microphone opens with the click; the greeting is over some five seconds after it.
+QUESTION_AFTER_S = 6.5
+# What the answer must add to the sound received; the spoken time of day adds about 0.35.
+SPOKEN_ENERGY = 0.1
+HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
+
+
+async def talk(visited: Visit, button: str = "#talk") -> str:
+    """Clicks, and returns the id of the session that the page makes."""
+    async with visited.page.expect_request("**/api/token") as asked:
+        await visited.page.click(button)
+    body = (await asked.value).post_data_json
+    assert body is not None
+    return str(body["sessionId"])
+
+
+async def write(visited: Visit, text: str) -> None:
+    await visited.page.fill("#message", text)
+    await visited.page.click("#send")
+
+
+async def test_a_person_talks_on_the_page(
+    system: System, tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """Click, be greeted aloud, ask by voice, be answered, end: and nothing goes astray."""
+    question = await microphone_file(
+        tmp_path / "question.wav", text="What time is it?", after_s=scaled(QUESTION_AFTER_S)
+    )
+    async with chromium(question) as browser, visit(browser, system.service_url, tmp_path) as page:
+        assert await page.shown("#status-words") == "Ready when you are"
+        session_id = await talk(page)
+        await page.turn("agent", GREETING, GREETING_WITHIN_S)
+        await page.wait_for("probe.seen.audibleAt !== null", GREETING_WITHIN_S)
+        await page.turn("user", r"\btime\b", ANSWER_WITHIN_S)
+        before = await page.wait_for("probe.energy()", 1)
+        await page.turn("agent", CLOCK.pattern, ANSWER_WITHIN_S)
+        # The words may be there before their sound is.
+        await page.wait_for(f"(await probe.energy()) > {before + SPOKEN_ENERGY}", ANSWER_WITHIN_S)
+
+        heard = await page.probe()
+        greeting_s = (heard["audibleAt"] - heard["clickedAt"]) / 1000
+        record_property("click_to_greeting_audible_s", round(greeting_s, 3))
+        print(f"click to greeting audible: {greeting_s:.2f} s")  # noqa: T201 - shown by pytest -rP
+        assert all(url.startswith(f"stun:{HOST}:") for url in heard["iceServers"])
+        assert heard["playing"] == 1
+        assert [who for who, _ in await page.transcript()] == ["agent", "user", "agent"]
+
+        await page.page.click("#end")
+        summary = await page.shown("#summary")
+        assert summary.startswith("You ended the conversation. You talked for ")
+        assert summary.endswith(", 3 turns.")
+        assert await settled(system, session_id) == "ended"
+        async with system.service() as service:
+            assert (await service.session(session_id)).reason == "user_requested"
+
+        left = await page.probe()
+        assert left["playing"] == 0
+        assert left["violations"] == []
+        assert page.errors == []
+        livekit = system.livekit_url
+        assert page.strangers(system.service_url, livekit, livekit.replace("ws", "http", 1)) == []
+
+
+async def test_without_a_microphone_a_person_is_told_and_may_type(
+    system: System, tmp_path: Path
+) -> None:
+    """A refused microphone is explained and costs no agent; typing then works without one."""
+    async with chromium(None) as browser, visit(browser, system.service_url, tmp_path) as page:
+        refused = await talk(page)
+        assert await page.shown("#error-title") == "The microphone is blocked"
+        assert "Allow the microphone for this page" in await page.shown("#error-advice")
+        assert await page.shown("#status-words") == "Not connected"
+        async with system.service() as service:
+            assert (await service.session(refused)).status == "created"
+
+        second = await talk(page, "#type-instead")
+        assert second != refused
+        await page.turn("agent", GREETING, GREETING_WITHIN_S)
+        await write(page, "What is two plus three?")
+        await page.turn("user", "two plus three", ANSWER_WITHIN_S)
+        await page.turn("agent", r"\b5\b", ANSWER_WITHIN_S)
+        await page.page.click("#end")
+        assert "You ended the conversation." in await page.shown("#summary")
+        assert await settled(system, second) == "ended"
+        assert page.errors == []
+
+
+async def test_what_is_said_never_becomes_markup(system: System, tmp_path: Path) -> None:
+    """Hostile text, typed and said back by the agent, is shown as the characters that it is."""
+    quiet = await microphone_file(tmp_path / "quiet.wav", text=None, after_s=1.0)
+    async with chromium(quiet) as browser, visit(browser, system.service_url, tmp_path) as page:
+        session_id = await talk(page)
+        await page.turn("agent", GREETING, GREETING_WITHIN_S)
+        await write(page, f"Repeat the words {HOSTILE}")
+        assert HOSTILE in await page.turn("user", "onerror", ANSWER_WITHIN_S)
+        await page.turn("agent", r"<img src=x .*</script>", ANSWER_WITHIN_S)
+        assert await page.page.locator("#transcript :is(img, script)").count() == 0
+        assert await page.page.evaluate("window.hacked") is None
+        assert (await page.probe())["violations"] == []
+        assert page.errors == []
+        await page.page.click("#end")
+        assert await settled(system, session_id) == "ended"
+
+
+async def test_leaving_the_page_ends_the_session(system: System, tmp_path: Path) -> None:
+    """Who goes elsewhere without a goodbye leaves no agent behind that talks to nobody."""
+    quiet = await microphone_file(tmp_path / "quiet.wav", text=None, after_s=1.0)
+    async with chromium(quiet) as browser, visit(browser, system.service_url, tmp_path) as page:
+        session_id = await talk(page)
+        await page.turn("agent", "hello", GREETING_WITHIN_S)
+        await page.page.goto("about:blank")
+        assert await settled(system, session_id) == "ended"
+        async with system.service() as service:
+            ended = await service.session(session_id)
+        # The page asked for the end; its own word for why is kept beside.
+        assert (ended.reason, ended.detail) == ("user_requested", "user_left")
+
+
+@pytest.mark.parametrize(
+    ("code", "title", "advice"),
+    [
+        ("capacity_exhausted", "Every line is taken", "Try again in 2 seconds."),
+        ("store_unavailable", "The server has lost its memory", "Try again in 3 seconds."),
+        ("livekit_unavailable", "The audio server does not answer", "Try again in 3 seconds."),
+    ],
+)
+async def test_a_refused_start_is_told_in_words(
+    system: System, tmp_path: Path, code: str, title: str, advice: str
+) -> None:
+    """Each 503 of the service reaches the person as what it means and when to try again."""
+    answer = problem_of(code)
+    quiet = await microphone_file(tmp_path / "quiet.wav", text=None, after_s=1.0)
+    async with chromium(quiet) as browser, visit(browser, system.service_url, tmp_path) as page:
+        await page.page.route(
+            "**/api/session/start",
+            lambda route: route.fulfill(
+                status=answer.status_code, headers=dict(answer.headers), body=bytes(answer.body)
+            ),
+        )
+        await talk(page)
+        assert title in await page.shown("#error-title")
+        assert advice in await page.shown("#error-advice")
+        assert await page.shown("#talk-words") == "Try again"
+        assert not await page.page.locator("#end").is_visible()
+
+
+async def test_a_service_without_workers_says_so(system: System, tmp_path: Path) -> None:
+    """A start that fails in earnest: the person waits in line, and then is told why it failed."""
+    port = free_port()
+    alone = {
+        **system.environ,
+        # A database of its own: none of the system's workers beats in it.
+        "REDIS_URL": system.redis_url.rstrip("/").removesuffix("/0") + "/1",
+        "ASSISTANT_QUEUE_TIMEOUT": "2",
+    }
+    quiet = await microphone_file(tmp_path / "quiet.wav", text=None, after_s=1.0)
+    part = service_part(name="service-alone", port=port, env=alone, cwd=PROJECT)
+    await system.supervisor.start(part)
+    try:
+        url = f"http://{HOST}:{port}"
+        async with chromium(quiet) as browser, visit(browser, url, tmp_path) as page:
+            await talk(page)
+            assert await page.shown("#error-title", 20) == "No assistant is on duty"
+            assert "Try again later" in await page.shown("#error-advice")
+    finally:
+        await system.supervisor.stop("service-alone")
