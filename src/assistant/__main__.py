@@ -29,7 +29,7 @@ def prepare() -> None:
     settings = read(LogSettings, os.environ)
     log.configure(level=settings.log_level, style=settings.log_format)
     for name in sorted(OLDER_NAMES & os.environ.keys()):
-        log.get("assistant").warning("settings.ignored", name=name, why="of the older backend")
+        log.get("assistant").warning("settings.ignored", variable=name, why="of the older backend")
 
 
 @cli.command()
@@ -119,8 +119,11 @@ def download_files() -> None:
     from assistant.worker.downloads import download
 
     path = os.environ.get("ASSISTANT_AGENTS_FILE") or "agents.yaml"
-    for name in download(Catalog.load(path)):
+    fetched = download(Catalog.load(path))
+    for name in fetched:
         typer.echo(f"downloaded what {name} needs")
+    if not fetched:
+        typer.echo("nothing to download")
 
 
 @cli.command()

@@ -3,11 +3,15 @@
 import logging
 import logging.config
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Literal
 
 import structlog
 
+_RESERVED = (frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}) - {
+    "exc_info",
+    "stack_info",
+}
 _REDACTED_FIELDS = ("token", "secret", "api_key", "authorization", "password")
 
 
@@ -51,6 +55,7 @@ def configure_events() -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.stdlib.filter_by_level,
+            _unreserve,
             structlog.stdlib.render_to_log_kwargs,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -63,6 +68,13 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
     """A logger whose first argument is a constant event name, and whose keywords are fields."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
     return logger
+
+
+def _unreserve(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
+    """Rename fields that stdlib's records keep for themselves; it raises at them."""
+    for key in _RESERVED & event.keys():
+        event[f"{key}_"] = event.pop(key)
+    return event
 
 
 def _redact(_logger: Any, _method: str, event: Mapping[str, Any]) -> Mapping[str, Any]:

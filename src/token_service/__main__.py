@@ -32,7 +32,7 @@ def main() -> int:
         print(f"token_service cannot start:\n{error}", file=sys.stderr)  # noqa: T201
         return EXIT_MISCONFIGURED
     for name in sorted(OLDER_NAMES & os.environ.keys()):
-        _log.warning("setting.ignored", name=name)
+        _log.warning("setting.ignored", variable=name)
     try:
         listener = listen(settings.http_host, settings.http_port)
     except OSError as error:

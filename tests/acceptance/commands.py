@@ -83,7 +83,7 @@ async def gone(processes: Iterable[psutil.Process], within_s: float) -> None:
 
 def _runs(process: psutil.Process) -> bool:
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running()) and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
 
@@ -94,7 +94,7 @@ async def until(
     """Wait until something holds that tells nobody when it begins to."""
     try:
         async with asyncio.timeout(scaled(within_s)):
-            while not await holds():
+            while not await holds():  # noqa: ASYNC110 - as the docstring says
                 await asyncio.sleep(POLL_S)
     except TimeoutError:
         raise AssertionError(otherwise()) from None

@@ -10,7 +10,7 @@ from livekit.protocol.models import Room
 
 from assistant.catalog.catalog import Catalog
 from assistant.settings import WorkerSettings
-from assistant.worker import job
+from assistant.worker import admission, job
 from assistant.worker.server import EXIT_OK, build_server
 
 POLL_S = 0.2  # The SDK has no event for "the job has ended" outside of its pool.
@@ -31,7 +31,13 @@ async def join_room(
     `token`: an agent's token for the room; None: one is made with the LiveKit key.
     `agent`: the agent's name; None: the file's default.
     `announce` is called once the job was launched.
+
+    Raises:
+        NotAdmittedError: there is no such server or room, or it does not take the token.
     """
+    if token is None:
+        token = admission.agent_token(settings, room=room, identity=identity)
+    await admission.ask(settings.livekit_url, token)
     prewarm = functools.partial(job.prewarm, worker=identity, default_agent=agent)
     server = build_server(settings, catalog, setup_fnc=prewarm)
     server.update_options(num_idle_processes=1)

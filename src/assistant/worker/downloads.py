@@ -7,13 +7,19 @@ from assistant.worker.providers import registry
 
 
 def download(catalog: Catalog) -> list[str]:
-    """Fetch what the providers of these agents need; returns the plugins' names.
+    """Fetch what the providers of these agents need; returns the names of the plugins that did.
 
     Raises:
         MissingExtraError: a provider's package is not installed.
     """
     for module in registry.modules_for(catalog.agents.values()):
         registry.load(module)
-    for plugin in Plugin.registered_plugins:
+    # Most plugins have nothing to fetch, and inherit a method that does nothing.
+    fetching = [
+        plugin
+        for plugin in Plugin.registered_plugins
+        if type(plugin).download_files is not Plugin.download_files
+    ]
+    for plugin in fetching:
         plugin.download_files()
-    return [plugin.title for plugin in Plugin.registered_plugins]
+    return [plugin.title for plugin in fetching]

@@ -33,3 +33,15 @@ class HealthPageError(WorkerError):
             f"cannot listen on {self.host}:{self.port} ({self.detail}); "
             "is another worker running? set ASSISTANT_WORKER_HTTP_PORT to a free port, or to 0"
         )
+
+
+class NotAdmittedError(WorkerError):
+    """LiveKit would not let the agent into its room."""
+
+    def __init__(self, url: str, detail: str) -> None:
+        super().__init__(url, detail)
+        self.url = url
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.url} does not let the agent in: {self.detail}"

@@ -19,6 +19,9 @@ from assistant.settings import VendorSettings
 from assistant.worker.providers import registry
 from assistant.worker.providers.given import given
 
+# For the transcript of the user's last words; the slot is held as long. The SDK's own is 2 s, spent
+# whenever nobody has just spoken. Vendors answer a flush within 0.3 s.
+CLOSE_TRANSCRIPT_TIMEOUT_S = 0.4
 RETRY_INTERVAL_S = 2.0  # Between attempts after the second; the first retry follows at once.
 
 
@@ -39,6 +42,7 @@ def build(spec: AgentSpec, vendors: VendorSettings) -> AgentSession[None]:
         max_tool_steps=spec.limits.max_tool_steps,
         user_away_timeout=spec.limits.user_away_timeout_s,
         aec_warmup_duration=spec.turn_handling.interruption.aec_warmup_s,
+        session_close_transcript_timeout=CLOSE_TRANSCRIPT_TIMEOUT_S,
         conn_options=SessionConnectOptions(
             stt_conn_options=_connect_options(spec.stt),
             llm_conn_options=_connect_options(spec.llm),

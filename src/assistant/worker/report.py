@@ -14,11 +14,14 @@ from assistant.settings import SessionSettings, WorkerSettings, read
 
 EXIT_OK = 0
 EXIT_MISCONFIGURED = 2
+FILE_WIDTH = 200  # of the table where no terminal has one: into a log or a pipe, nothing is cut
 
 
 def print_report(environ: Mapping[str, str]) -> int:
     """Print every finding; returns the exit code: 0, or 2 if a worker would refuse to start."""
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
     fine = True
     try:
         settings = read(WorkerSettings, environ)
@@ -49,7 +52,9 @@ def print_report(environ: Mapping[str, str]) -> int:
 
 
 def _agents_table(catalog: Catalog) -> Table:
-    table = Table("agent", "speech to text", "language model", "text to speech", "turns")
+    table = Table()
+    for heading in ("agent", "speech to text", "language model", "text to speech", "turns"):
+        table.add_column(heading, overflow="fold")
     for name, spec in catalog.agents.items():
         table.add_row(
             f"{name} (default)" if name == catalog.default else name,

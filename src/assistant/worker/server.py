@@ -14,6 +14,7 @@ import uuid
 from typing import Any
 
 from livekit.agents import AgentServer, JobRequest
+from livekit.agents.ipc.job_executor import JobExecutor, JobStatus
 from livekit.agents.ipc.proc_pool import ProcPool
 from livekit.agents.version import __version__ as sdk_version
 
@@ -38,6 +39,10 @@ SHUTDOWN_TIMEOUT_S = 10.0
 # The SDK gives up after so many failed connects, and leaves. Staying, with a warm pool and an
 # honest /readyz, brings jobs back sooner than any restart.
 NEVER_GIVE_UP = 1_000_000
+# A session frees its slot in the fleet when its agent has left the room, and its job process ends
+# a moment later; a full worker holds an offer that long. LiveKit drops one after 3 s.
+SLOT_WAIT_S = 1.5
+SLOT_POLL_S = 0.02
 EXIT_OK = 0
 EXIT_CUT_SHORT = 1
 
@@ -87,6 +92,7 @@ class Worker:
         self._server.rtc_session(
             job.run_job, agent_name=settings.agent_name, on_request=self._on_request
         )
+        self._server.on("worker_started", self._watch_job_processes)
         redis = connect(settings.redis_url)
         self._redis = redis
         self._registry = WorkerRegistry(redis, keep_s=settings.session_retention_s)
@@ -183,7 +189,7 @@ class Worker:
     async def _on_request(self, request: JobRequest) -> None:
         """Take the job if there is a slot; otherwise another worker may be asked."""
         metadata = JobMetadata.decode(request.job.metadata)
-        if self._slots.free == 0 or self._stopping.is_set():
+        if not await self._slot_is_free():
             _log.info("job.rejected", room=request.room.name, jobs=self._slots.jobs)
             await request.reject(terminate=False)
             return
@@ -196,6 +202,17 @@ class Worker:
                 self._tasks.create_task(self._tell_accepted(metadata), name="tell accepted")
             await request.accept(name="Assistant", identity=identity)
 
+    async def _slot_is_free(self) -> bool:
+        """Whether a job can be taken, now or in a moment."""
+        give_up_at = time.monotonic() + SLOT_WAIT_S
+        while not self._stopping.is_set():
+            if self._slots.free:
+                return True
+            if time.monotonic() > give_up_at:
+                return False
+            await asyncio.sleep(SLOT_POLL_S)
+        return False
+
     async def _tell_accepted(self, metadata: JobMetadata) -> None:
         accepted = ev.Accepted(at=time.time(), attempt=metadata.attempt, worker=self._id)
         try:
@@ -203,6 +220,30 @@ class Worker:
         except (SessionError, StoreUnavailableError) as error:
             # The job process claims the attempt by itself; this is only a stage on the timeline.
             _log.info("job.accepted_untold", session=metadata.session, error=str(error))
+
+    def _watch_job_processes(self) -> None:
+        pool = self._pool()
+        if pool is None:
+            raise AssertionError("the server has started without a pool")
+        pool.on("process_closed", self._on_process_closed)
+
+    def _on_process_closed(self, process: JobExecutor) -> None:
+        """A job process has ended; one that died leaves its agent in the room, for about 20 s."""
+        running = process.running_job
+        if running is None or process.status is not JobStatus.FAILED:
+            return
+        metadata = JobMetadata.decode(running.job.metadata)
+        if metadata is not None and self._tasks is not None:
+            self._tasks.create_task(self._tell_lost(metadata), name="tell lost")
+
+    async def _tell_lost(self, metadata: JobMetadata) -> None:
+        _log.warning("job.process_died", session=metadata.session, attempt=metadata.attempt)
+        lost = ev.AgentLost(at=time.time(), attempt=metadata.attempt, detail="its job process died")
+        try:
+            await self._store.record(metadata.session, lost)
+        except (SessionError, StoreUnavailableError) as error:
+            # The reconciler finds the agent missing once LiveKit no longer lists it.
+            _log.info("job.lost_untold", session=metadata.session, error=str(error))
 
     async def _keep_beating(self) -> None:
         reachable = True

@@ -4,8 +4,10 @@ The forkserver imports it once, and every job process inherits the result; where
 forkserver (macOS), each job process imports it before it takes a job. Nothing here starts a
 thread, a loop or a socket.
 
-Each line was seen as a stall of 100-500 ms in a first job, reported by the SDK's loop monitor.
+Each import was seen as a stall of 100-500 ms in a first job, reported by the SDK's loop monitor.
 """
+
+import signal
 
 import anyio._backends._asyncio  # noqa: F401 - the backend that httpx finds by name
 import openai.pagination
@@ -17,3 +19,7 @@ from assistant.worker import job  # noqa: F401 - and with it everything that a j
 
 # Parses the whole CA bundle, and is cached for the process image.
 http_context._create_ssl_context()  # noqa: SLF001
+
+# The worker alone decides when its processes end. A process manager that signals all of them at
+# once, as systemd does, would end the forkserver, and with it every conversation.
+signal.signal(signal.SIGTERM, signal.SIG_IGN)

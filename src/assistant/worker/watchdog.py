@@ -9,6 +9,7 @@ Uses the standard library alone, so that it stays small.
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -18,35 +19,51 @@ import sys
 BEAT_INTERVAL_S = 0.5
 EXIT_WAIT_S = 2.0
 
+_log = logging.getLogger(__name__)
+
 
 class Watchdog:
     """The worker's side: starts the watching process, and beats while the loop is alive."""
 
     def __init__(self, *, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._process: subprocess.Popen[bytes] | None = None
 
     async def run(self) -> None:
-        """Beat until cancelled."""
-        self._process = subprocess.Popen(  # noqa: ASYNC220 - a fork, once, before any job
-            [sys.executable, "-m", __name__, str(os.getpid()), str(self._timeout_s)],
-            stdin=subprocess.PIPE,
-            start_new_session=True,  # it must survive the group that it may have to kill
-        )
-        pipe = self._process.stdin
-        if pipe is None:
-            raise AssertionError("Popen was asked for a pipe")
-        os.set_blocking(pipe.fileno(), False)
+        """Beat until cancelled; a watching process that is gone is replaced."""
+        while True:
+            process = subprocess.Popen(  # noqa: ASYNC220 - a fork, once, before any job
+                [sys.executable, "-m", __name__, str(os.getpid()), str(self._timeout_s)],
+                stdin=subprocess.PIPE,
+                start_new_session=True,  # it must survive the group that it may have to kill
+            )
+            try:
+                await _beat(process)
+            finally:
+                await _end(process)
+            _log.warning("watchdog.gone", extra={"status": process.returncode})
+
+
+async def _beat(process: subprocess.Popen[bytes]) -> None:
+    """Beat until the process is gone."""
+    pipe = process.stdin
+    if pipe is None:
+        raise AssertionError("Popen was asked for a pipe")
+    os.set_blocking(pipe.fileno(), False)
+    while True:
         try:
-            while True:
-                # A full pipe means that the watchdog is behind, not we; a broken one, gone.
-                with contextlib.suppress(BlockingIOError):
-                    os.write(pipe.fileno(), b".")
-                await asyncio.sleep(BEAT_INTERVAL_S)
-        finally:
-            pipe.close()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(EXIT_WAIT_S)
+            os.write(pipe.fileno(), b".")
+        except BlockingIOError:
+            pass  # A full pipe means that the watchdog is behind, not we.
+        except BrokenPipeError:
+            return
+        await asyncio.sleep(BEAT_INTERVAL_S)
+
+
+async def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        await asyncio.to_thread(process.wait, EXIT_WAIT_S)
 
 
 def watch(pid: int, timeout_s: float) -> int:
@@ -76,6 +93,8 @@ def _kill(pid: int) -> None:
 
 
 if __name__ == "__main__":
-    # The terminal's Ctrl-C is for the worker; it closes the pipe when it has finished.
+    # The terminal's Ctrl-C, and the SIGTERM of a process manager that signals everybody, are for
+    # the worker; it closes the pipe when it has finished.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.exit(watch(int(sys.argv[1]), float(sys.argv[2])))

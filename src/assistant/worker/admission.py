@@ -1,0 +1,45 @@
+"""Whether LiveKit would let an agent into a room; `connect` asks before it starts anything.
+
+A job whose join fails is reported as a success by the SDK, so asking later would be too late.
+"""
+
+import aiohttp
+from livekit import api
+
+from assistant.settings import LiveKitSettings
+from assistant.worker.errors import NotAdmittedError
+
+TIMEOUT_S = 10.0  # a server across the world answers in one
+MAX_ANSWER_CHARS = 200  # "success", or a short reason; longer ones come from something else
+
+
+def agent_token(settings: LiveKitSettings, *, room: str, identity: str) -> str:
+    """An agent's token for one room, made with the LiveKit key."""
+    secret = settings.livekit_api_secret.get_secret_value()
+    grants = api.VideoGrants(room_join=True, room=room, agent=True)
+    token = api.AccessToken(settings.livekit_api_key, secret).with_identity(identity)
+    return token.with_kind("agent").with_grants(grants).to_jwt()
+
+
+async def ask(url: str, token: str) -> None:
+    """Return if the token lets its bearer in.
+
+    Source: livekit-server 1.13.5, pkg/service/rtcservice.go; what its client SDKs ask after a
+    failed connect.
+
+    Raises:
+        NotAdmittedError: there is no such server or room, or it does not take the token.
+    """
+    base = url.replace("ws", "http", 1) if url.startswith("ws") else url
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as http,
+            http.get(f"{base}/rtc/validate", params={"access_token": token}) as answer,
+        ):
+            said = (await answer.content.read(MAX_ANSWER_CHARS)).decode(errors="replace").strip()
+            if answer.status != 200:
+                raise NotAdmittedError(url, f"{answer.status}, {said}")
+    except TimeoutError as error:
+        raise NotAdmittedError(url, f"no answer within {TIMEOUT_S:g} s") from error
+    except (aiohttp.ClientError, ValueError) as error:
+        raise NotAdmittedError(url, str(error) or type(error).__name__) from error
