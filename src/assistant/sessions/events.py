@@ -1,7 +1,7 @@
 """What can happen to a session. Times `at` are Unix seconds."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from assistant.sessions.record import Reason
 
@@ -11,7 +11,16 @@ class Event:
     """Something that happened to a session; `name` is what timelines and webhooks call it."""
 
     name = "event"
+    #: Whether the session wants to be looked at for it at once.
+    urgent: ClassVar[bool] = True
     at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Note(Event):
+    """Something that timelines show and that changes no record."""
+
+    urgent = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,12 +64,33 @@ class Dispatched(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Received(Note):
+    """A worker was offered the attempt's job."""
+
+    name = "agent.received"
+    attempt: int
+    worker: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Accepted(Event):
     """A worker accepted the attempt's job; its job process is still to claim it."""
 
     name = "agent.accepted"
+    urgent = False
     attempt: int
     worker: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launched(Event):
+    """The worker handed the attempt's job to a job process that was ready for it."""
+
+    name = "agent.launched"
+    urgent = False
+    attempt: int
+    worker: str
+    pid: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,8 +126,20 @@ class AgentLost(Event):
     name = "agent.lost"
     attempt: int
     detail: str
+    #: Whose process is gone. If another one has claimed the attempt (it was dispatched twice), that
+    #: is no loss. None: whichever worker has it; `pid` None: no process had it.
+    worker: str | None = None
+    pid: int | None = None
     #: What the session fails with if no later attempt does better; None: AGENT_LOST.
     reason: Reason | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentSpoke(Note):
+    """The attempt's agent was audible for the first time."""
+
+    name = "agent.spoke"
+    attempt: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,7 +178,7 @@ class Failed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TurnCompleted(Event):
+class TurnCompleted(Note):
     """The agent answered the user; durations in seconds, None: not measured."""
 
     name = "turn.completed"

@@ -81,7 +81,16 @@ def _accepted(session: Session, event: ev.Accepted) -> Session:
         return session
     if session.accepted_at is not None:
         return session
-    return replace(session, accepted_at=event.at, worker=event.worker)
+    return replace(session, accepted_at=event.at, worker=session.worker or event.worker)
+
+
+def _launched(session: Session, event: ev.Launched) -> Session:
+    # The job itself may have told of its claim, and of its joining, before its worker tells this.
+    if not _is_current(session, event.attempt, State.DISPATCHING, State.ACTIVE):
+        return session
+    if session.launched_at is not None:
+        return session
+    return replace(session, launched_at=event.at, worker=session.worker or event.worker)
 
 
 def _claimed(session: Session, event: ev.Claimed) -> Session:
@@ -114,6 +123,10 @@ def _agent_unseen(session: Session, event: ev.AgentUnseen) -> Session:
 def _agent_lost(session: Session, event: ev.AgentLost) -> Session:
     if not _is_current(session, event.attempt, State.DISPATCHING, State.ACTIVE):
         return session
+    claimed_by = (session.worker, session.agent_pid)
+    of_another = session.claimed_at is not None and (event.worker, event.pid) != claimed_by
+    if event.worker is not None and of_another:
+        return session
     seeking_at, setbacks = session.seeking_at, session.setbacks + 1
     if session.joined_at is not None:
         # Only the time without an agent counts towards BOT_STARTUP_TIMEOUT.
@@ -136,6 +149,7 @@ def _agent_lost(session: Session, event: ev.AgentLost) -> Session:
         setback_detail=setback_detail,
         dispatched_at=None,
         accepted_at=None,
+        launched_at=None,
         claimed_at=None,
         joined_at=None,
         unseen_at=None,
@@ -194,6 +208,7 @@ _APPLY: dict[type[ev.Event], Callable[[Session, Any], Session]] = {
     ev.Admitted: _admitted,
     ev.Dispatched: _dispatched,
     ev.Accepted: _accepted,
+    ev.Launched: _launched,
     ev.Claimed: _claimed,
     ev.AgentJoined: _agent_joined,
     ev.AgentUnseen: _agent_unseen,

@@ -24,7 +24,9 @@ from assistant.sessions.record import AGENT_IDENTITY_PREFIX, Reason, Session, St
 # accepted after 4 s never will be. Source: livekit-server 1.13.5, pkg/agent/client.go.
 ACCEPT_TIMEOUT_S = 4.0
 # An accepted job may have to wait for a job process to start on a busy machine.
-CLAIM_TIMEOUT_S = 15.0
+LAUNCH_TIMEOUT_S = 15.0
+# A process that is ready claims its job within 0.1 s; one that is stuck never does.
+CLAIM_TIMEOUT_S = 5.0
 JOIN_TIMEOUT_S = 10.0  # A claimed job joins in under a second; the rest is a broken network.
 JOIN_LISTING_GRACE_S = 3.0  # The worker's report may be ahead of LiveKit's list.
 # After a restart of LiveKit its rooms are empty until everybody has come back, for up to 4 s
@@ -143,9 +145,13 @@ def _plan_queued(session: Session, observed: Observed, limits: Limits, now: floa
 
 def _is_underway(session: Session) -> bool:
     """Whether the current attempt was dispatched; its job may tell before the dispatcher does."""
-    return any(
-        at is not None for at in (session.dispatched_at, session.accepted_at, session.claimed_at)
+    stages = (
+        session.dispatched_at,
+        session.accepted_at,
+        session.launched_at,
+        session.claimed_at,
     )
+    return any(at is not None for at in stages)
 
 
 def _attempt_deadline(session: Session, now: float) -> tuple[float, Reason, str]:
@@ -156,11 +162,17 @@ def _attempt_deadline(session: Session, now: float) -> tuple[float, Reason, str]
             Reason.AGENT_DID_NOT_JOIN,
             "a job process took the job, but its agent did not join the room",
         )
+    if session.launched_at is not None:
+        return (
+            session.launched_at + CLAIM_TIMEOUT_S,
+            Reason.JOB_INITIALIZATION_FAILED,
+            "a job process was given the job, but did not begin it",
+        )
     if session.accepted_at is not None:
         return (
-            session.accepted_at + CLAIM_TIMEOUT_S,
+            session.accepted_at + LAUNCH_TIMEOUT_S,
             Reason.JOB_INITIALIZATION_FAILED,
-            "a worker accepted the job, but no job process began it",
+            "a worker accepted the job, but no job process was ready for it",
         )
     return (
         _since(session.dispatched_at, now) + ACCEPT_TIMEOUT_S,
@@ -246,9 +258,12 @@ def _plan_active(session: Session, observed: Observed, limits: Limits, now: floa
         return [_end(now, Reason.MAX_DURATION)]
     if now >= timeout_end:
         return [_end(now, Reason.SESSION_TIMEOUT)]
+    superseded = _own_agents(session, observed) - {session.agent_identity or ""}
+    # One that was removed, and came back: its worker was frozen, and did not hear of it.
+    evictions: list[Action] = [Evict(superseded)] if superseded else []
     news = _plan_agent(session, observed, now) or _plan_presence(session, observed, now)
     if news is not None:
-        return [news]
+        return [*evictions, news]
     deadlines = [max_duration_end, timeout_end, now + RECHECK_S]
     listed_from = _since(session.joined_at, now) + JOIN_LISTING_GRACE_S
     if listed_from > now:
@@ -261,8 +276,10 @@ def _plan_active(session: Session, observed: Observed, limits: Limits, now: floa
         deadlines.append(active_at + session.user_join_timeout_s)
     # A deadline may have passed while LiveKit did not say who is there.
     unknown = observed.agents is None or observed.users is None
+    if superseded:
+        deadlines.append(now + UNKNOWN_RECHECK_S)
     soonest_s = UNKNOWN_RECHECK_S if unknown else EVICTION_RECHECK_S
-    return [CheckAt(max(min(deadlines), now + soonest_s))]
+    return [*evictions, CheckAt(max(min(deadlines), now + soonest_s))]
 
 
 def _plan_agent(session: Session, observed: Observed, now: float) -> Record | None:

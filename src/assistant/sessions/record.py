@@ -87,6 +87,7 @@ class Session:
     attempt_at: float | None = None
     dispatched_at: float | None = None
     accepted_at: float | None = None
+    launched_at: float | None = None
     claimed_at: float | None = None
     joined_at: float | None = None
     #: Since when the current attempt's agent is not in the room though it had joined.

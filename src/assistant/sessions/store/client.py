@@ -1,5 +1,6 @@
 """The connection to Redis, and the translation of its errors."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
@@ -44,15 +45,28 @@ def connect(url: str) -> Redis:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn every error of the Redis client into ours.
+    """Turn every error of the Redis client into ours; inside a task.
 
     Raises:
         StoreUnavailableError: Redis did not answer, or refused.
+        CancelledError: the task was cancelled meanwhile, and the client did not say so.
     """
+    cancelled = _cancellations()
     try:
         yield
     except (RedisError, OSError) as error:
+        if _cancellations() > cancelled:
+            raise asyncio.CancelledError from error
         raise StoreUnavailableError(str(error) or type(error).__name__) from error
+    # The client sends with asyncio.wait_for, which before Python 3.12 loses a cancellation that
+    # comes just when the sending is done; a loop would then never end.
+    if _cancellations() > cancelled:
+        raise asyncio.CancelledError
+
+
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
 
 
 def script(name: str) -> str:

@@ -4,12 +4,25 @@
 |---|---|---|---|---|
 | `session:{id}` | hash | the record, a field each (older names) | save.lua | retention after end |
 | `session:{id}:events` | stream | what happened, bounded | save.lua, note.lua | with the record |
+| `session:{id}:items` | list | what was said, while it lives, bounded | item.lua | at its end |
+| `session:{id}:logs` | list | the same as lines, bounded (older) | save.lua | with the record |
+| `agent:{id}:pid` | string | the active agent's process (older) | save.lua | with the agent |
 | `assistant:events` | stream | the same over all sessions, bounded | same | with the last record |
+| `assistant:outbox` | stream | events to be delivered | save.lua, note.lua | OUTBOX_KEEP_S |
 | `assistant:due` | zset | session id by its next check (Unix s) | save.lua, queue.py | same |
 | `assistant:slots` | zset | ids that hold a slot, by when they took it | save.lua | same |
 | `assistant:queue` | zset | waiting ids, in the order of coming | save.lua | same |
+| `assistant:sessions` | zset | all ids by creation; `:*` beside: index.lua | save.lua | same |
+| `assistant:holds` | list | how long slots were held lately (s), bounded | save.lua | same |
+| `assistant:totals` | hash | what was counted so far; see tally.py | save.lua | same |
+| `assistant:idempotency:{hash}` | hash | first answers, sealed | idempotency_*.lua | a day |
 | `assistant:workers` | set | worker ids | workers.py | retention |
 | `worker:{id}` | string | a worker's last beat, JSON | workers.py | BEAT_TTL_S |
+| `delivery:{id}` | hash | one webhook out | outbox_*.lua | DELIVERY_KEEP_S |
+| `endpoint:{name}:due` | zset | session id by its next attempt (Unix s) | outbox_*.lua | same |
+| `endpoint:{name}:queue:{id}` | list | its deliveries in order | outbox_*.lua | same |
+| `endpoint:{name}:{status}` | zset | delivery ids, by the time of the event | outbox_*.lua | same |
+| `session:{id}:deliveries` | zset | the session's delivery ids, likewise | outbox_*.lua | same |
 
 A shared key's time to live is renewed by every write, so none outlives the deployment.
 """
@@ -19,6 +32,11 @@ SLOTS = "assistant:slots"
 QUEUE = "assistant:queue"
 EVENTS = "assistant:events"
 WORKERS = "assistant:workers"
+OUTBOX = "assistant:outbox"
+SESSIONS = "assistant:sessions"
+HOLDS = "assistant:holds"
+TOTALS = "assistant:totals"
+ENDPOINTS = "endpoint:"
 
 
 def session(session_id: str) -> str:
@@ -29,5 +47,46 @@ def session_events(session_id: str) -> str:
     return f"session:{session_id}:events"
 
 
+def session_items(session_id: str) -> str:
+    return f"session:{session_id}:items"
+
+
+def session_logs(session_id: str) -> str:
+    return f"session:{session_id}:logs"
+
+
+def agent_pid(session_id: str) -> str:
+    return f"agent:{session_id}:pid"
+
+
+def sessions_by(kind: str, value: str) -> str:
+    """The part of the index with this status, agent or user (by its label)."""
+    return f"{SESSIONS}:{kind}:{value}"
+
+
+def idempotency(digest: str) -> str:
+    return f"assistant:idempotency:{digest}"
+
+
 def worker(worker_id: str) -> str:
     return f"worker:{worker_id}"
+
+
+def delivery(delivery_id: str) -> str:
+    return f"delivery:{delivery_id}"
+
+
+def endpoint_due(endpoint: str) -> str:
+    return f"endpoint:{endpoint}:due"
+
+
+def endpoint_queue(endpoint: str, session_id: str) -> str:
+    return f"endpoint:{endpoint}:queue:{session_id}"
+
+
+def endpoint_deliveries(endpoint: str, status: str) -> str:
+    return f"endpoint:{endpoint}:{status}"
+
+
+def session_deliveries(session_id: str) -> str:
+    return f"session:{session_id}:deliveries"

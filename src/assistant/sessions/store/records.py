@@ -3,7 +3,7 @@
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -17,13 +17,24 @@ from assistant.sessions.errors import (
     SessionNotFoundError,
     SupersededError,
 )
+from assistant.sessions.item import Item
 from assistant.sessions.record import TERMINAL, Session, State
-from assistant.sessions.store import codec, keys
+from assistant.sessions.store import codec, index, keys
 from assistant.sessions.store.client import script, translated
+from assistant.sessions.tally import tally
 
 MAX_TRIES = 16  # Writers of one session are a handful; more conflicts in a row are a fault.
 EVENTS_PER_SESSION = 2000
 EVENTS_IN_ALL = 20_000
+# While every replica of the service is away; at about 300 bytes an event, 30 MB.
+EVENTS_IN_OUTBOX = 100_000
+# An hour of lively talk; an agent that takes over then knows the end of a longer conversation.
+ITEMS_PER_SESSION = 400
+LINES_PER_SESSION = 200
+# Sessions whose slot was freed last: enough for a mean, few enough to follow the time of day.
+HOLDS = 50
+# More than one session ends for each that begins, so that expired ones never pile up.
+CLEANED_PER_WRITE = 4
 # A live session's record outlives the session, however long nothing happens to it.
 LIVE_KEEP_S = 86_400.0
 
@@ -38,6 +49,20 @@ class Bounds:
     keep_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """The worker that runs a session's current attempt; None: no worker has accepted it.
+
+    `claimed`: one of its job processes has taken the attempt.
+    """
+
+    session_id: str
+    state: State
+    attempt: int
+    worker: str | None
+    claimed: bool
+
+
 class SessionStore:
     """The session records. Methods raise StoreUnavailableError when Redis does not answer."""
 
@@ -47,24 +72,37 @@ class SessionStore:
         self._redis = redis
         self._bounds = bounds
         self._clock = clock
-        self._save = redis.register_script(script("save.lua"))
+        self._save = redis.register_script(script("index.lua") + script("save.lua"))
         self._note = redis.register_script(script("note.lua"))
-        self._erase = redis.register_script(script("erase.lua"))
+        self._erase = redis.register_script(script("index.lua") + script("erase.lua"))
+        self._keep = redis.register_script(script("item.lua"))
 
     @property
     def max_bots(self) -> int:
         """The sessions that may hold a slot at once, however many jobs the fleet could run."""
         return self._bounds.max_bots
 
-    async def create(self, session: Session) -> tuple[Session, bool]:
-        """Store a new record; where the id is taken, the stored one and False."""
+    async def create(
+        self, session: Session, *happened: ev.Event, fleet_jobs: int | None = None
+    ) -> tuple[Session, bool]:
+        """Store a new record with what has happened to it already, all or nothing.
+
+        Returns the stored record and True; where the id is taken, whatever is there, and False.
+        Events and `fleet_jobs` as in `record`.
+
+        Raises:
+            CapacityError: the events would admit or queue the session, and there is no place.
+        """
+        changed, news = _applied(session, happened)
         created = ev.Created(at=session.created_at)
-        outcome = await self._write(session, [created])
+        outcome = await self._write(None, changed, [created, *news], fleet_jobs)
+        if outcome in {"full", "queue_full"}:
+            raise CapacityError(session.id, str(outcome))
         if outcome == "exists":
             stored = await self.get(session.id)
             # Ours after all: the connection broke after Redis had stored it, and was tried again.
-            return stored, stored == replace(session, version=stored.version)
-        return replace(session, version=int(outcome)), True
+            return stored, _origin(stored) == _origin(session)
+        return replace(changed, version=int(outcome)), True
 
     async def get(self, session_id: str) -> Session:
         """The stored session.
@@ -100,15 +138,10 @@ class SessionStore:
         """
         for _ in range(MAX_TRIES):
             session = await self.get(session_id)
-            changed, news = session, []
-            for event in happened:
-                after = lifecycle.apply(changed, event)
-                if after is not changed:
-                    news.append(event)
-                    changed = after
+            changed, news = _applied(session, happened)
             if not news:
                 return session
-            outcome = await self._write(changed, news, fleet_jobs, next_check)
+            outcome = await self._write(session, changed, news, fleet_jobs, next_check)
             if outcome in {"full", "queue_full"}:
                 raise CapacityError(session_id, outcome)
             if outcome != "conflict":
@@ -120,9 +153,53 @@ class SessionStore:
         entry = codec.encode_event(event)
         with translated():
             await self._note(
-                keys=[keys.session(session_id), keys.session_events(session_id), keys.EVENTS],
-                args=[session_id, entry["name"], entry["data"], EVENTS_PER_SESSION, EVENTS_IN_ALL],
+                keys=[
+                    keys.session(session_id),
+                    keys.session_events(session_id),
+                    keys.EVENTS,
+                    keys.OUTBOX,
+                ],
+                args=[
+                    session_id,
+                    entry["name"],
+                    entry["data"],
+                    EVENTS_PER_SESSION,
+                    EVENTS_IN_ALL,
+                    EVENTS_IN_OUTBOX,
+                ],
             )
+
+    async def keep(self, session_id: str, attempt: int, item: Item) -> None:
+        """Keep something that was said, as long as the session lives and the attempt is current."""
+        with translated():
+            await self._keep(
+                keys=[keys.session(session_id), keys.session_items(session_id)],
+                args=[attempt, item.model_dump_json(), ITEMS_PER_SESSION],
+            )
+
+    async def items(self, session_id: str) -> list[Item]:
+        """What was said so far, oldest first; empty once the session is over."""
+        with translated():
+            stored = cast(
+                "list[str]", await self._redis.lrange(keys.session_items(session_id), 0, -1)
+            )
+        # A report that was repeated, because its answer got lost, is there twice.
+        return list({item.id: item for item in map(Item.model_validate_json, stored)}.values())
+
+    async def carriers(self) -> list[Carrier]:
+        """Who carries each session that holds a slot."""
+        fields = ["status", "attempt", "worker", "claimedAt"]
+        with translated():
+            ids = cast("list[str]", await self._redis.zrange(keys.SLOTS, 0, -1))
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for session_id in ids:
+                    pipe.hmget(keys.session(session_id), fields)
+                rows = cast("list[list[str | None]]", await pipe.execute())
+        return [
+            Carrier(session_id, State(status), int(attempt or 0), worker, claimed_at is not None)
+            for session_id, (status, attempt, worker, claimed_at) in zip(ids, rows, strict=True)
+            if status is not None
+        ]
 
     async def claim(self, session_id: str, claimed: ev.Claimed) -> Session:
         """Take an attempt for one job process; of several, exactly one succeeds.
@@ -163,7 +240,7 @@ class SessionStore:
         ]
 
     async def delete(self, session_id: str) -> None:
-        """Erase the session's record and events; frees its slot and its place in the queue."""
+        """Erase whatever Redis holds of the session; frees its slot and its place in the queue."""
         await self._erased(session_id, only_leftovers=False)
 
     async def drop_leftovers(self, session_id: str) -> None:
@@ -179,8 +256,21 @@ class SessionStore:
                     keys.DUE,
                     keys.SLOTS,
                     keys.QUEUE,
+                    keys.session_items(session_id),
+                    keys.EVENTS,
+                    keys.OUTBOX,
+                    keys.SESSIONS,
+                    keys.agent_pid(session_id),
+                    keys.session_logs(session_id),
+                    keys.session_deliveries(session_id),
                 ],
-                args=[session_id, self._clock(), int(only_leftovers)],
+                args=[
+                    session_id,
+                    self._clock(),
+                    int(only_leftovers),
+                    keys.delivery(""),
+                    keys.ENDPOINTS,
+                ],
             )
 
     async def unwatched(self) -> list[str]:
@@ -226,6 +316,7 @@ class SessionStore:
 
     async def _write(
         self,
+        before: Session | None,
         session: Session,
         news: list[ev.Event],
         fleet_jobs: int | None = None,
@@ -237,8 +328,15 @@ class SessionStore:
             slots = min(slots, fleet_jobs)
         if next_check is None:
             # A new record has nothing to reconcile yet; every change has.
-            next_check = now + lifecycle.NEW_RECHECK_S if session.version == 0 else now
+            next_check = now + lifecycle.NEW_RECHECK_S if session.state is State.CREATED else now
         live_s = self._bounds.keep_s + max(session.max_duration_s, LIVE_KEEP_S)
+        keep_s = math.ceil(self._bounds.keep_s if session.terminal else live_s)
+        more = {
+            "entry": index.entry(session, expires_at=now + keep_s),
+            "pid": index.active_pid(session),
+            "lines": [index.line(event) for event in news],
+            "tally": tally(before, session),
+        }
         with translated():
             outcome: str | int = await self._save(
                 keys=[
@@ -248,6 +346,13 @@ class SessionStore:
                     keys.DUE,
                     keys.SLOTS,
                     keys.QUEUE,
+                    keys.OUTBOX,
+                    keys.session_items(session.id),
+                    keys.SESSIONS,
+                    keys.agent_pid(session.id),
+                    keys.session_logs(session.id),
+                    keys.HOLDS,
+                    keys.TOTALS,
                 ],
                 args=[
                     session.id,
@@ -260,10 +365,31 @@ class SessionStore:
                     slots,
                     int(session.state is State.QUEUED),
                     self._bounds.queue_limit,
-                    math.ceil(self._bounds.keep_s if session.terminal else live_s),
+                    keep_s,
                     EVENTS_PER_SESSION,
                     EVENTS_IN_ALL,
                     math.ceil(live_s),
+                    EVENTS_IN_OUTBOX,
+                    json.dumps(more),
+                    LINES_PER_SESSION,
+                    HOLDS,
+                    CLEANED_PER_WRITE,
+                    keys.session(""),
                 ],
             )
         return outcome
+
+
+def _applied(session: Session, happened: Iterable[ev.Event]) -> tuple[Session, list[ev.Event]]:
+    """The session after the events, and those of them that said something new."""
+    news = []
+    for event in happened:
+        after = lifecycle.apply(session, event)
+        if after is not session:
+            news.append(event)
+            session = after
+    return session, news
+
+
+def _origin(session: Session) -> tuple[Any, ...]:
+    return session.user_id, session.created_at, session.session_key_hash

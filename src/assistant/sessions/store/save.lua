@@ -3,6 +3,10 @@
 --
 -- KEYS  1 session:{id} (hash)   2 session:{id}:events (stream)   3 assistant:events (stream)
 --       4 assistant:due (zset)  5 assistant:slots (zset)         6 assistant:queue (zset)
+--       7 assistant:outbox (stream, written to only if somebody reads it)
+--       8 session:{id}:items (list)     9 assistant:sessions (zset; see index.lua)
+--      10 agent:{id}:pid (string)      11 session:{id}:logs (list)
+--      12 assistant:holds (list)       13 assistant:totals (hash)
 -- ARGV  1 session id            2 expected version, 0: must not exist yet
 --       3 record as JSON object of strings (a field that is absent is removed)
 --       4 events as JSON array of {name, data}
@@ -10,7 +14,11 @@
 --       7 "1": holds a slot     8 slots in all
 --       9 "1": waits in the queue   10 places in the queue
 --      11 seconds to keep the record   12 events kept per session   13 events kept in all
---      14 seconds to keep what all sessions share
+--      14 seconds to keep what all sessions share   15 events kept in the outbox
+--      16 JSON object: `entry` for the index (see index.lua); `pid` of the active agent, "": none;
+--         `lines` for the log; `tally`, what the change adds to the totals
+--      17 lines kept in the log   18 holds kept   19 expired sessions to drop from the index
+--      20 prefix of records' keys
 -- Returns the new version, or one of "exists", "conflict", "full", "queue_full".
 
 local version = tonumber(redis.call("HGET", KEYS[1], "version") or "0")
@@ -38,13 +46,28 @@ for name, value in pairs(fields) do
   flat[#flat + 1] = name
   flat[#flat + 1] = value
 end
+local was_active = redis.call("HEXISTS", KEYS[1], "activeAt") == 1
 redis.call("DEL", KEYS[1])
 redis.call("HSET", KEYS[1], unpack(flat))
 
+local function tell(name, data)
+  local entry = redis.call("XADD", KEYS[2], "MAXLEN", "~", ARGV[12], "*",
+    "name", name, "data", data)
+  local event = redis.call("XADD", KEYS[3], "MAXLEN", "~", ARGV[13], "*",
+    "session", id, "name", name, "data", data, "entry", entry)
+  redis.call("XADD", KEYS[7], "NOMKSTREAM", "MAXLEN", "~", ARGV[15], "*",
+    "session", id, "name", name, "data", data, "event", event)
+end
+
 for _, event in ipairs(cjson.decode(ARGV[4])) do
-  redis.call("XADD", KEYS[2], "MAXLEN", "~", ARGV[12], "*", "name", event.name, "data", event.data)
-  redis.call("XADD", KEYS[3], "MAXLEN", "~", ARGV[13], "*",
-    "session", id, "name", event.name, "data", event.data)
+  if event.name == "session.ended" and fields.reason then
+    event.data = string.sub(event.data, 1, -2) .. ',"reason":' .. cjson.encode(fields.reason) .. "}"
+  end
+  tell(event.name, event.data)
+  if event.name == "agent.joined" and fields.activeAt and not was_active then
+    tell("session.active", '{"at":' .. fields.activeAt .. "}")
+    was_active = true
+  end
 end
 
 -- LT: a check that somebody asked for sooner stays.
@@ -53,6 +76,8 @@ if ARGV[7] == "1" then
   if not had_slot then redis.call("ZADD", KEYS[5], ARGV[6], id) end
 elseif had_slot then
   redis.call("ZREM", KEYS[5], id)
+  redis.call("LPUSH", KEYS[12], string.format("%.3f", math.max(ARGV[6] - had_slot, 0)))
+  redis.call("LTRIM", KEYS[12], 0, ARGV[18] - 1)
 end
 if ARGV[9] == "1" then
   if not place then
@@ -72,10 +97,21 @@ if (had_slot and ARGV[7] ~= "1") or (place and ARGV[9] ~= "1") then
   if first then redis.call("ZADD", KEYS[4], ARGV[6], first) end
 end
 
-redis.call("EXPIRE", KEYS[1], ARGV[11])
-redis.call("EXPIRE", KEYS[2], ARGV[11])
-for i = 3, 6 do
-  -- Never shortened: other sessions that live longer are in there too.
-  if redis.call("TTL", KEYS[i]) < tonumber(ARGV[14]) then redis.call("EXPIRE", KEYS[i], ARGV[14]) end
+-- Nobody goes on with what was said in a session that is over.
+if fields.status == "ended" or fields.status == "failed" then redis.call("DEL", KEYS[8]) end
+
+local more = cjson.decode(ARGV[16])
+enter_index(KEYS[9], id, more.entry, ARGV[14])
+clean_index(KEYS[9], ARGV[6], ARGV[19], ARGV[20])
+for name, amount in pairs(more.tally) do redis.call("HINCRBYFLOAT", KEYS[13], name, amount) end
+if more.pid ~= "" then
+  redis.call("SET", KEYS[10], more.pid, "EX", ARGV[11])
+else
+  redis.call("DEL", KEYS[10])
 end
+for _, line in ipairs(more.lines) do redis.call("RPUSH", KEYS[11], line) end
+redis.call("LTRIM", KEYS[11], -ARGV[17], -1)
+
+for _, key in ipairs({KEYS[1], KEYS[2], KEYS[11]}) do redis.call("EXPIRE", key, ARGV[11]) end
+for _, i in ipairs({3, 4, 5, 6, 12, 13}) do keep_for(KEYS[i], ARGV[14]) end
 return version + 1

@@ -1,6 +1,7 @@
 """The workers' beats: who is there, and how many jobs each could still take."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,11 +33,25 @@ class Beat(BaseModel):
     registered: bool
     version: str
     started_at: float
+    #: The sessions and attempts that it runs or has promised to run. None: it does not say.
+    sessions: tuple[tuple[str, int], ...] | None = None
 
     @property
     def free(self) -> int:
         """Jobs that it could still take."""
         return max(self.max_jobs - self.jobs, 0) if self.registered and not self.draining else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A worker whose beat is fresh, `age_s` old by Redis's own clock.
+
+    `beat` is None where it is a newer release's, which only that one understands.
+    """
+
+    id: str
+    age_s: float
+    beat: Beat | None
 
 
 def fleet_jobs(beats: Iterable[Beat]) -> int:
@@ -69,20 +84,33 @@ class WorkerRegistry:
                 await pipe.execute()
 
     async def alive(self) -> list[Beat]:
+        """The workers whose beat is fresh, and understood."""
+        return [heard.beat for heard in await self.heard() if heard.beat is not None]
+
+    async def heard(self) -> list[Heard]:
         """The workers whose beat is fresh; forgets those that are gone."""
         with translated():
             ids = sorted(cast("set[str]", await self._redis.smembers(keys.WORKERS)))
             if not ids:
                 return []
-            stored = await self._redis.mget([keys.worker(worker_id) for worker_id in ids])
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for worker_id in ids:
+                    pipe.get(keys.worker(worker_id))
+                    pipe.pttl(keys.worker(worker_id))
+                rows = await pipe.execute()
+            stored, left_ms = rows[0::2], rows[1::2]
             gone = [i for i, text in zip(ids, stored, strict=True) if text is None]
             if gone:
                 await self._redis.srem(keys.WORKERS, *gone)
-        beats = []
-        for text in stored:
-            if text is not None:
-                try:
-                    beats.append(Beat.model_validate_json(text))
-                except ValidationError:
-                    continue  # A newer release's beat; its own service replicas understand it.
-        return beats
+        return [
+            Heard(worker_id, BEAT_TTL_S - max(ms, 0) / 1000, _parse(text))
+            for worker_id, text, ms in zip(ids, stored, left_ms, strict=True)
+            if text is not None
+        ]
+
+
+def _parse(text: str) -> Beat | None:
+    try:
+        return Beat.model_validate_json(text)
+    except ValidationError:
+        return None

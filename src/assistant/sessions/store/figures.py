@@ -1,0 +1,89 @@
+"""How many sessions there are, of what kind, and what was counted: read in a few round trips."""
+
+import time
+from dataclasses import dataclass
+from typing import cast
+
+from redis.asyncio import Redis
+
+from assistant.sessions.record import State
+from assistant.sessions.store import keys
+from assistant.sessions.store.client import translated
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """Sessions of this moment. `agents`: those that are not over, by agent; none is 0."""
+
+    statuses: dict[State, int]
+    agents: dict[str, int]
+    slots: int
+    waiting: int
+    #: How long the slots that were freed last had been held, the latest first.
+    holds_s: list[float]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Server:
+    """The Redis server itself; None: it does not say."""
+
+    latency_s: float
+    used_memory_bytes: int | None
+    connected_clients: int | None
+    version: str | None
+
+
+class SessionFigures:
+    """Each method costs the same however many sessions are stored. Raise StoreUnavailableError."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+
+    async def counts(self) -> Counts:
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.smembers(f"{keys.SESSIONS}:agents")
+                pipe.zcard(keys.SLOTS)
+                pipe.zcard(keys.QUEUE)
+                pipe.lrange(keys.HOLDS, 0, -1)
+                for state in State:
+                    pipe.zcard(keys.sessions_by("status", state))
+                names, slots, waiting, holds, *statuses = await pipe.execute()
+            agents: dict[str, int] = {}
+            if names:
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for name in sorted(names):
+                        pipe.zcard(keys.sessions_by("live", name))
+                    agents = dict(zip(sorted(names), await pipe.execute(), strict=True))
+        return Counts(
+            statuses=dict(zip(State, statuses, strict=True)),
+            agents={name: count for name, count in agents.items() if count},
+            slots=slots,
+            waiting=waiting,
+            holds_s=[float(text) for text in holds],
+        )
+
+    async def totals(self) -> dict[str, float]:
+        """What was counted so far; the names are those of tally.py."""
+        with translated():
+            stored = cast("dict[str, str]", await self._redis.hgetall(keys.TOTALS))
+        return {name: float(text) for name, text in stored.items()}
+
+    async def holds_s(self) -> list[float]:
+        """How long the slots that were freed last had been held, the latest first."""
+        with translated():
+            stored = cast("list[str]", await self._redis.lrange(keys.HOLDS, 0, -1))
+        return [float(text) for text in stored]
+
+    async def server(self) -> Server:
+        with translated():
+            asked_at = time.monotonic()
+            await self._redis.ping()
+            latency_s = time.monotonic() - asked_at
+            info = await self._redis.info()
+        return Server(
+            latency_s=latency_s,
+            used_memory_bytes=info.get("used_memory"),
+            connected_clients=info.get("connected_clients"),
+            version=info.get("valkey_version") or info.get("redis_version"),
+        )
