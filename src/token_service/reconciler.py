@@ -26,9 +26,10 @@ from assistant.sessions.record import Session, State, is_session_id, room_name, 
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import SessionStore
 from assistant.sessions.store.workers import WorkerRegistry, fleet_jobs
+from token_service.judge import JUDGE_INTERVAL_S, Judge
 from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableError, Seen
 
-POLL_INTERVAL_S = 0.1
+POLL_INTERVAL_S = 0.05  # A caller whose agent was lost waits for it.
 BUSY_POLL_INTERVAL_S = 0.01  # More was due than there were places.
 # Sessions at once: enough for a burst of starts, few enough to leave connections to requests.
 CONCURRENCY = 24
@@ -88,6 +89,7 @@ class Reconciler:
         room_prefix: str,
         agent_name: str,
         clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._due = due
@@ -100,6 +102,9 @@ class Reconciler:
         self._poked: dict[str, None] = {}
         self._again: set[str] = set()
         self._running: set[str] = set()
+        self._judge = Judge(
+            store=store, workers=workers, poke=self.poke, clock=clock, monotonic=monotonic
+        )
         self._wake = asyncio.Event()
         self._places = asyncio.Semaphore(CONCURRENCY)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -119,6 +124,7 @@ class Reconciler:
         async with asyncio.TaskGroup() as group:
             group.create_task(_repeat(self._poll, "reconcile.poll_failed"), name="reconciler poll")
             group.create_task(_repeat(self._sweep, "sweep.failed"), name="reconciler sweep")
+            group.create_task(_repeat(self._look, "judge.failed"), name="judge")
             while True:
                 await self._wake.wait()
                 self._wake.clear()
@@ -197,7 +203,11 @@ class Reconciler:
     async def _work(self, session_id: str) -> None:
         try:
             await self.reconcile(session_id)
-        except (StoreUnavailableError, SessionError, TimeoutError) as error:
+        except (StoreUnavailableError, TimeoutError) as error:
+            # It is due again when its claim runs out; who lives on need not wait for that.
+            _log.warning("reconcile.failed", session=session_id, error=repr(error))
+            asyncio.get_running_loop().call_later(AGAIN_S, self.poke, session_id)
+        except SessionError as error:
             # It is due again when its claim runs out.
             _log.warning("reconcile.failed", session=session_id, error=repr(error))
         except Exception:  # noqa: BLE001 - one session's fault of ours must not stop all others
@@ -219,6 +229,10 @@ class Reconciler:
     async def _sweep(self) -> float:
         await self.sweep()
         return SWEEP_INTERVAL_S
+
+    async def _look(self) -> float:
+        await self._judge.look()
+        return JUDGE_INTERVAL_S
 
     async def _reconcile(self, held: _Held) -> None:
         try:

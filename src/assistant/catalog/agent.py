@@ -51,6 +51,8 @@ class Limits(Frozen):
     `SESSION_TIMEOUT`."""
     user_away_timeout_s: WaitSeconds | None = 15.0
     """Seconds of silence on both sides until the caller counts as away. None: never."""
+    inactivity_timeout_s: DurationSeconds | None = 600.0
+    """Seconds without a word from either side until the session is ended. None: never."""
     user_join_timeout_s: WaitSeconds = 60.0
     """Seconds that the agent waits in the room for a caller who never came."""
     user_return_timeout_s: WaitSeconds = 30.0
@@ -84,6 +86,9 @@ class AgentSettings(Frozen):
     """The system prompt, at most 16 KiB. Every turn sends it: short is fast."""
     greeting: Annotated[Greeting | None, AfterValidator(_none_if_blank)] = None
     """What the agent says first. None or empty: it waits for the caller to speak."""
+    resume_sentence: Annotated[Greeting | None, AfterValidator(_none_if_blank)] = None
+    """What the agent says when it takes over for one that was lost in the conversation. None or
+    empty: nothing."""
     language: Language = "en-US"
     """The language of the conversation, as a BCP-47 tag."""
     stt: SttOptions

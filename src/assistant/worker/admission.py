@@ -34,7 +34,10 @@ async def ask(url: str, token: str) -> None:
     try:
         async with (
             aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as http,
-            http.get(f"{base}/rtc/validate", params={"access_token": token}) as answer,
+            # Not in the URL, which servers and proxies write into their logs.
+            http.get(
+                f"{base}/rtc/validate", headers={"Authorization": f"Bearer {token}"}
+            ) as answer,
         ):
             said = (await answer.content.read(MAX_ANSWER_CHARS)).decode(errors="replace").strip()
             if answer.status != 200:

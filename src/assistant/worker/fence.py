@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from typing import Protocol
 
 from assistant import log
 from assistant.sessions.errors import StoreUnavailableError
@@ -10,9 +10,16 @@ from assistant.sessions.record import State
 from assistant.sessions.store.records import SessionStore
 
 CHECK_INTERVAL_S = 1.0
+SUPERSEDED = "superseded"
 _MAY_TALK = frozenset({State.DISPATCHING, State.ACTIVE})
 
 _log = log.get(__name__)
+
+
+class Leave(Protocol):
+    """Ends the job; `lost`: nobody else has the session, and somebody should."""
+
+    def __call__(self, why: str, *, lost: bool) -> None: ...
 
 
 class Fence:
@@ -29,8 +36,11 @@ class Fence:
         self._attempt = attempt
         self._grace_s = grace_s
 
-    async def watch(self, leave: Callable[[str], None]) -> None:
-        """Call `leave(why)` once the attempt is over, and return."""
+    async def watch(self, leave: Leave) -> None:
+        """Call `leave` once the attempt is over, and return.
+
+        A process that was stopped for a while checks first of all when it goes on.
+        """
         answered_at = time.monotonic()
         while True:
             await asyncio.sleep(CHECK_INTERVAL_S)
@@ -38,14 +48,14 @@ class Fence:
                 standing = await self._store.standing(self._session_id)
             except StoreUnavailableError:
                 if time.monotonic() - answered_at > self._grace_s:
-                    leave("session store unreachable")
+                    leave("session store unreachable", lost=True)
                     return
                 continue
             answered_at = time.monotonic()
             why = self._why_over(standing)
             if why is not None:
                 _log.info("job.leaving", session=self._session_id, why=why)
-                leave(why)
+                leave(why, lost=False)
                 return
 
     def _why_over(self, standing: tuple[State, int] | None) -> str | None:
@@ -53,5 +63,5 @@ class Fence:
             return "session erased"
         state, attempt = standing
         if attempt != self._attempt:
-            return "superseded"
+            return SUPERSEDED
         return None if state in _MAY_TALK else f"session {state}"

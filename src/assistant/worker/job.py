@@ -6,7 +6,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from livekit import rtc
 from livekit.agents import (
+    AgentSession,
+    AgentStateChangedEvent,
     CloseEvent,
     CloseReason,
     ConversationItemAddedEvent,
@@ -19,20 +22,25 @@ from assistant import log
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.catalog import Catalog
 from assistant.sessions import events as ev
-from assistant.sessions.errors import SupersededError
+from assistant.sessions.errors import StoreUnavailableError, SupersededError
+from assistant.sessions.item import Item
 from assistant.sessions.metadata import JobMetadata
-from assistant.sessions.record import Reason, Session
+from assistant.sessions.record import Reason, Session, State
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.settings import WorkerSettings, read
 from assistant.worker import pipeline
 from assistant.worker.agent import Assistant
-from assistant.worker.fence import Fence
+from assistant.worker.fence import SUPERSEDED, Fence
+from assistant.worker.inactivity import Inactivity
 from assistant.worker.providers import registry
 from assistant.worker.reporter import Reporter
 from assistant.worker.turns import TurnReport, Turns
 
 _KIT = "kit"
+MAX_ITEM_CHARS = 8000  # About ten minutes of speech; what is longer is cut, at its end.
+# Somebody deleted the room, which ends the session whoever it was.
+_ROOM_GONE = frozenset({rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED})
 
 _log = log.get(__name__)
 
@@ -77,7 +85,7 @@ async def _run_without_session(ctx: JobContext, kit: Kit) -> None:
     conversation.on("close", lambda _event: ctx.shutdown("conversation closed"))
     _log.info("job.without_session", room=ctx.room.name, agent=spec.name)
     await conversation.start(
-        Assistant(spec, greets=True),
+        Assistant(spec),
         room=ctx.room,
         room_options=pipeline.room_options(user_identity=None),
         session_host=False,
@@ -102,8 +110,11 @@ class SessionJob:
             keep_s=settings.session_retention_s,
         )
         self._store = SessionStore(self._redis, bounds)
-        self._reporter = Reporter(self._store, self._session_id)
+        self._reporter = Reporter(self._store)
         self._turns = Turns()
+        self._spoke = False
+        #: Whether the session knows why this job ends, or need not.
+        self._accounted = False
         # The SDK ends the entrypoint before the conversation ends, so these two outlive it;
         # the shutdown callback ends them.
         self._background: list[asyncio.Task[None]] = []
@@ -115,16 +126,33 @@ class SessionJob:
             session = await self._claim()
         except SupersededError as error:
             _log.info("job.superseded", session=self._session_id, detail=error.detail)
+            self._accounted = True
             ctx.shutdown("superseded")
             return
         self._start_background()
         try:
             await self._converse(session)
         except Exception as error:
+            if await self._is_over():
+                # Ended while its agent was still joining; nothing is wrong.
+                _log.info("job.ended_while_joining", session=self._session_id)
+                self._accounted = True
+                ctx.shutdown("session over")
+                return
             # The SDK reports a raised entrypoint as a success: the session must learn of it here.
-            detail = f"the job failed: {type(error).__name__}"
-            self._reporter.tell(ev.AgentLost(at=time.time(), attempt=self._attempt, detail=detail))
+            self._tell_lost(f"the job failed: {type(error).__name__}")
             raise
+
+    async def _is_over(self) -> bool:
+        """Whether the session is known to need this attempt no more."""
+        try:
+            standing = await self._store.standing(self._session_id)
+        except StoreUnavailableError:
+            return False
+        if standing is None:
+            return True
+        state, attempt = standing
+        return attempt != self._attempt or state not in {State.DISPATCHING, State.ACTIVE}
 
     async def _claim(self) -> Session:
         claimed = ev.Claimed(
@@ -138,20 +166,32 @@ class SessionJob:
         )
         self._background = [
             asyncio.create_task(self._reporter.run(), name="reporter"),
-            asyncio.create_task(fence.watch(self._ctx.shutdown), name="fence"),
+            asyncio.create_task(fence.watch(self._leave), name="fence"),
         ]
+
+    def _leave(self, why: str, *, lost: bool) -> None:
+        """The fence says that this job must not go on."""
+        if why == SUPERSEDED:
+            # The next agent is in the room, or will be any moment. Ending in order takes seconds,
+            # in which the SDK of a process that was frozen would join the room once more.
+            os._exit(0)
+        self._accounted = self._accounted or not lost
+        self._ctx.shutdown(why)
 
     async def _converse(self, session: Session) -> None:
         spec = AgentSpec.model_validate_json(session.spec)
+        self._ctx.room.on("disconnected", self._on_disconnected)
         async with asyncio.TaskGroup() as group:
-            # The pipeline is built while the room is being joined.
+            # The pipeline is built while the room is being joined: building holds the loop for
+            # 0.1 s, so the request to join has to leave before.
             group.create_task(self._join(), name="join")
+            await asyncio.sleep(0)
             conversation = pipeline.build(spec, self._settings)
-            conversation.on("conversation_item_added", self._on_item)
-            conversation.on("close", self._on_close)
-        await conversation.start(
+            self._listen(conversation, spec)
             # An agent that takes over goes on; only the session's first one greets.
-            Assistant(spec, greets=session.active_at is None),
+            said = None if session.active_at is None else await self._said()
+        await conversation.start(
+            Assistant(spec, said=said),
             room=self._ctx.room,
             # Naming the user needs a joined room: the SDK looks up its own identity for it.
             room_options=pipeline.room_options(user_identity=session.user_id),
@@ -159,18 +199,83 @@ class SessionJob:
             record=False,
         )
 
+    async def _said(self) -> list[Item]:
+        try:
+            return await self._store.items(self._session_id)
+        except StoreUnavailableError as error:
+            # The claim went through just now; an agent without memory is better than none.
+            _log.warning("job.history_unknown", session=self._session_id, error=str(error))
+            return []
+
+    def _listen(self, conversation: AgentSession[None], spec: AgentSpec) -> None:
+        conversation.on("conversation_item_added", self._on_item)
+        conversation.on("agent_state_changed", self._on_agent_state)
+        conversation.on("close", self._on_close)
+        if spec.limits.inactivity_timeout_s is not None:
+            inactivity = Inactivity(timeout_s=spec.limits.inactivity_timeout_s)
+            inactivity.follow(conversation)
+            watch = asyncio.create_task(self._end_when_inactive(inactivity), name="inactivity")
+            self._background.append(watch)
+
+    async def _end_when_inactive(self, inactivity: Inactivity) -> None:
+        await inactivity.wait()
+        _log.info("job.inactive", session=self._session_id)
+        # The service ends the session, and with it the room and this job.
+        self._tell(ev.EndRequested(at=time.time(), reason=Reason.INACTIVITY))
+
     async def _join(self) -> None:
         await self._ctx.connect()
-        self._reporter.tell(ev.AgentJoined(at=time.time(), attempt=self._attempt))
+        self._tell(ev.AgentJoined(at=time.time(), attempt=self._attempt))
+
+    def _tell(self, event: ev.Event) -> None:
+        self._accounted = self._accounted or isinstance(event, ev.EndRequested | ev.AgentLost)
+        self._reporter.tell(self._session_id, event)
+
+    def _tell_lost(self, detail: str) -> None:
+        lost = ev.AgentLost(
+            at=time.time(),
+            attempt=self._attempt,
+            detail=detail,
+            worker=self._worker,
+            pid=os.getpid(),
+        )
+        self._tell(lost)
+
+    def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
+        """The room is lost for good; the SDK ends the job. Not said where the session is over."""
+        if self._accounted or reason == rtc.DisconnectReason.CLIENT_INITIATED:
+            return
+        if reason in _ROOM_GONE:
+            self._tell(ev.EndRequested(at=time.time(), reason=Reason.ROOM_DELETED))
+        else:
+            self._tell_lost(f"disconnected from the room: {rtc.DisconnectReason.Name(reason)}")
+
+    def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
+        if event.new_state == "speaking" and not self._spoke:
+            self._spoke = True
+            self._tell(ev.AgentSpoke(at=event.created_at, attempt=self._attempt))
 
     def _on_item(self, event: ConversationItemAddedEvent) -> None:
         item = event.item
         if not isinstance(item, ChatMessage) or item.role not in {"user", "assistant"}:
             return
         role: Any = item.role
+        self._keep(item, role)
         self._turns, report = self._turns.add(role, item.metrics, interrupted=item.interrupted)
         if report is not None:
             self._report_turn(report)
+
+    def _keep(self, message: ChatMessage, role: Any) -> None:
+        """For the agent that may have to go on with the conversation."""
+        item = Item(
+            id=message.id,
+            role=role,
+            text=(message.text_content or "")[:MAX_ITEM_CHARS],
+            interrupted=message.interrupted,
+            at=message.created_at,
+        )
+        if item.text:
+            self._reporter.keep(self._session_id, self._attempt, item)
 
     def _report_turn(self, report: TurnReport) -> None:
         _log.info(
@@ -180,7 +285,7 @@ class SessionJob:
             e2e_latency_s=report.e2e_latency_s,
             interrupted=report.interrupted,
         )
-        self._reporter.tell(
+        self._tell(
             ev.TurnCompleted(
                 at=time.time(),
                 attempt=self._attempt,
@@ -196,10 +301,12 @@ class SessionJob:
 
     def _on_close(self, event: CloseEvent) -> None:
         """The SDK closed the conversation: by itself (an error), or because the job ends."""
-        if event.reason is CloseReason.JOB_SHUTDOWN:
+        if event.reason is CloseReason.JOB_SHUTDOWN or self._accounted:
+            # The job ends for a reason that the session knows. The SDK closes the conversation
+            # of a lost room as if somebody had asked for it, which must not end the session.
             return
         failed = event.reason is CloseReason.ERROR
-        self._reporter.tell(
+        self._tell(
             ev.EndRequested(
                 at=time.time(),
                 reason=Reason.ERROR if failed else Reason.AGENT_ENDED,
@@ -208,9 +315,11 @@ class SessionJob:
         )
         self._ctx.shutdown(f"conversation closed: {event.reason.value}")
 
-    async def _close(self) -> None:
+    async def _close(self, why: str) -> None:
         """The job's end; bounded, since the SDK waits for it without a limit."""
         if self._background:
+            if not self._accounted:
+                self._tell_lost(f"the job ended: {why}")
             await self._reporter.flush()
         for task in self._background:
             task.cancel()

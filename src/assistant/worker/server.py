@@ -14,14 +14,12 @@ import uuid
 from typing import Any
 
 from livekit.agents import AgentServer, JobRequest
-from livekit.agents.ipc.job_executor import JobExecutor, JobStatus
-from livekit.agents.ipc.proc_pool import ProcPool
 from livekit.agents.version import __version__ as sdk_version
 
 from assistant import log
 from assistant.catalog.catalog import Catalog
 from assistant.sessions import events as ev
-from assistant.sessions.errors import SessionError, StoreUnavailableError
+from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.metadata import JobMetadata
 from assistant.sessions.record import agent_identity
 from assistant.sessions.store.client import connect
@@ -29,7 +27,9 @@ from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, Beat, WorkerRegistry
 from assistant.settings import WorkerSettings
 from assistant.worker import health, job
+from assistant.worker.pool import JobProcessSeen, Pool
 from assistant.worker.providers import registry
+from assistant.worker.reporter import Reporter
 from assistant.worker.slots import Slots
 from assistant.worker.watchdog import Watchdog
 
@@ -92,7 +92,6 @@ class Worker:
         self._server.rtc_session(
             job.run_job, agent_name=settings.agent_name, on_request=self._on_request
         )
-        self._server.on("worker_started", self._watch_job_processes)
         redis = connect(settings.redis_url)
         self._redis = redis
         self._registry = WorkerRegistry(redis, keep_s=settings.session_retention_s)
@@ -101,8 +100,15 @@ class Worker:
             queue_limit=settings.queue_limit,
             keep_s=settings.session_retention_s,
         )
-        self._store = SessionStore(redis, bounds)
-        self._tasks: asyncio.TaskGroup | None = None
+        self._reporter = Reporter(SessionStore(redis, bounds))
+        self._pool = Pool(
+            self._server,
+            target=settings.prewarm_pool_size,
+            on_launched=self._on_launched,
+            on_ended=self._on_ended,
+        )
+        #: Jobs that were accepted, but have no process yet.
+        self._promised: dict[str, JobMetadata] = {}
         self._stopping = asyncio.Event()
         self._cut_short = asyncio.Event()
 
@@ -123,17 +129,19 @@ class Worker:
             ),
             asyncio.TaskGroup() as tasks,
         ):
-            self._tasks = tasks
             watchdog = Watchdog(timeout_s=settings.watchdog_timeout_s)
             side_tasks = [
                 tasks.create_task(watchdog.run(), name="watchdog"),
                 tasks.create_task(self._keep_beating(), name="beat"),
+                tasks.create_task(self._pool.watch(), name="watch pool"),
+                tasks.create_task(self._reporter.run(), name="reporter"),
             ]
             server = tasks.create_task(self._server.run(), name="server")
             code = await self._until_stopped(server)
+            self._pool.close()
+            await self._reporter.flush()
             for task in side_tasks:
                 task.cancel()
-            self._tasks = None
         await self._say_goodbye()
         return code
 
@@ -188,8 +196,10 @@ class Worker:
 
     async def _on_request(self, request: JobRequest) -> None:
         """Take the job if there is a slot; otherwise another worker may be asked."""
+        received_at = time.time()
         metadata = JobMetadata.decode(request.job.metadata)
-        if not await self._slot_is_free():
+        has_process = self._pool.warm or not self._pool.failure
+        if not has_process or not await self._slot_is_free():
             _log.info("job.rejected", room=request.room.name, jobs=self._slots.jobs)
             await request.reject(terminate=False)
             return
@@ -197,10 +207,18 @@ class Worker:
             if metadata is None:
                 await request.accept(name="Assistant")
                 return
-            identity = agent_identity(metadata.session, metadata.attempt)
-            if self._tasks is not None:
-                self._tasks.create_task(self._tell_accepted(metadata), name="tell accepted")
-            await request.accept(name="Assistant", identity=identity)
+            self._tell_accepted(metadata, received_at)
+            self._promised[request.id] = metadata
+            try:
+                await request.accept(
+                    name="Assistant", identity=agent_identity(metadata.session, metadata.attempt)
+                )
+            except Exception as error:
+                # Whatever the SDK raises: no process has the job now, and none will.
+                self._tell_lost(metadata, None, f"no job process took it: {type(error).__name__}")
+                raise
+            finally:
+                del self._promised[request.id]
 
     async def _slot_is_free(self) -> bool:
         """Whether a job can be taken, now or in a moment."""
@@ -213,37 +231,39 @@ class Worker:
             await asyncio.sleep(SLOT_POLL_S)
         return False
 
-    async def _tell_accepted(self, metadata: JobMetadata) -> None:
-        accepted = ev.Accepted(at=time.time(), attempt=metadata.attempt, worker=self._id)
-        try:
-            await self._store.record(metadata.session, accepted)
-        except (SessionError, StoreUnavailableError) as error:
-            # The job process claims the attempt by itself; this is only a stage on the timeline.
-            _log.info("job.accepted_untold", session=metadata.session, error=str(error))
+    def _tell_accepted(self, job: JobMetadata, received_at: float) -> None:
+        self._reporter.tell(
+            job.session, ev.Received(at=received_at, attempt=job.attempt, worker=self._id)
+        )
+        self._reporter.tell(
+            job.session, ev.Accepted(at=time.time(), attempt=job.attempt, worker=self._id)
+        )
 
-    def _watch_job_processes(self) -> None:
-        pool = self._pool()
-        if pool is None:
-            raise AssertionError("the server has started without a pool")
-        pool.on("process_closed", self._on_process_closed)
+    def _on_launched(self, process: JobProcessSeen) -> None:
+        launched = ev.Launched(
+            at=process.launched_at or time.time(),
+            attempt=process.job.attempt,
+            worker=self._id,
+            pid=process.pid,
+        )
+        self._reporter.tell(process.job.session, launched)
 
-    def _on_process_closed(self, process: JobExecutor) -> None:
-        """A job process has ended; one that died leaves its agent in the room, for about 20 s."""
-        running = process.running_job
-        if running is None or process.status is not JobStatus.FAILED:
-            return
-        metadata = JobMetadata.decode(running.job.metadata)
-        if metadata is not None and self._tasks is not None:
-            self._tasks.create_task(self._tell_lost(metadata), name="tell lost")
+    def _on_ended(self, process: JobProcessSeen) -> None:
+        """A job process is gone. Its session says whether that is a loss."""
+        _log.info(
+            "job.process_ended",
+            session=process.job.session,
+            attempt=process.job.attempt,
+            exit_code=process.exit_code,
+        )
+        detail = f"its job process ended with exit code {process.exit_code}"
+        self._tell_lost(process.job, process.pid, detail)
 
-    async def _tell_lost(self, metadata: JobMetadata) -> None:
-        _log.warning("job.process_died", session=metadata.session, attempt=metadata.attempt)
-        lost = ev.AgentLost(at=time.time(), attempt=metadata.attempt, detail="its job process died")
-        try:
-            await self._store.record(metadata.session, lost)
-        except (SessionError, StoreUnavailableError) as error:
-            # The reconciler finds the agent missing once LiveKit no longer lists it.
-            _log.info("job.lost_untold", session=metadata.session, error=str(error))
+    def _tell_lost(self, job: JobMetadata, pid: int | None, detail: str) -> None:
+        lost = ev.AgentLost(
+            at=time.time(), attempt=job.attempt, detail=detail, worker=self._id, pid=pid
+        )
+        self._reporter.tell(job.session, lost)
 
     async def _keep_beating(self) -> None:
         reachable = True
@@ -272,39 +292,31 @@ class Worker:
             agent_name=self._settings.agent_name,
             max_jobs=self._slots.limit,
             jobs=self._slots.jobs,
-            warm=self._warm(),
+            warm=self._pool.warm,
             load=round(self._slots.load, 3),
             draining=self._stopping.is_set(),
-            registered=self._is_registered(),
+            registered=self._pool.is_registered,
             version=sdk_version,
             started_at=self._started_at,
+            sessions=self._sessions(),
         )
+
+    def _sessions(self) -> tuple[tuple[str, int], ...]:
+        """The attempts that this worker runs or has promised to run."""
+        running = (JobMetadata.decode(info.job.metadata) for info in self._pool.running)
+        jobs = {*self._promised.values(), *(job for job in running if job is not None)}
+        return tuple(sorted((job.session, job.attempt) for job in jobs))
 
     def _why_unready(self) -> str | None:
         if self._stopping.is_set():
             return "draining"
-        if not self._is_registered():
+        if self._pool.failure and not self._pool.warm:
+            return f"job processes do not get ready: {self._pool.failure}"
+        if not self._pool.is_registered:
             return "not connected to LiveKit"
-        if not self._warm() and not self._slots.jobs:
+        if not self._pool.warm and not self._slots.jobs:
             return "no job process is ready"
         return None
 
-    # The SDK shows neither its connection nor its pool; these look inside it.
-    # Source: livekit-agents 1.8.9, `worker.py` and `ipc/proc_pool.py`.
-
-    def _is_registered(self) -> bool:
-        server = self._server
-        return not server._closed and server.id != "unregistered" and not server._connecting  # noqa: SLF001
-
-    def _warm(self) -> int:
-        pool = self._pool()
-        return pool._warmed_proc_queue.qsize() if pool is not None else 0  # noqa: SLF001
-
     def _running_job_ids(self) -> set[str]:
-        pool = self._pool()
-        processes = pool.processes if pool is not None else []
-        return {p.running_job.job.id for p in processes if p.running_job is not None}
-
-    def _pool(self) -> ProcPool | None:
-        """None until the server runs."""
-        return getattr(self._server, "_proc_pool", None)
+        return {info.job.id for info in self._pool.running}

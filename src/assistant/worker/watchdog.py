@@ -18,6 +18,7 @@ import sys
 
 BEAT_INTERVAL_S = 0.5
 EXIT_WAIT_S = 2.0
+LAST_CHANCE_S = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -72,8 +73,12 @@ def watch(pid: int, timeout_s: float) -> int:
     Returns 0 when the worker closed the pipe or exited, 1 after a kill.
     """
     beats = sys.stdin.fileno()
+    last_chance_s = min(LAST_CHANCE_S, timeout_s / 2)
     while True:
-        ready, _, _ = select.select([beats], [], [], timeout_s)
+        ready, _, _ = select.select([beats], [], [], timeout_s - last_chance_s)
+        if not ready:
+            # The whole machine may have slept: then the worker beats as soon as we wake up.
+            ready, _, _ = select.select([beats], [], [], last_chance_s)
         if not ready:
             sys.stderr.write(f"worker {pid} has not beaten for {timeout_s:g} s: killing it\n")
             with contextlib.suppress(ProcessLookupError):

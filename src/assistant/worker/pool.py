@@ -1,0 +1,170 @@
+"""The SDK's process pool, seen from the worker: what became of its processes.
+
+The SDK shows neither its pool nor its connection; this looks inside, and is the only place that
+does. Source: livekit-agents 1.8.9, `worker.py`, `ipc/proc_pool.py`, `ipc/supervised_proc.py`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from livekit.agents import AgentServer
+from livekit.agents.ipc.job_executor import JobExecutor
+from livekit.agents.ipc.proc_pool import ProcPool
+from livekit.agents.job import RunningJobInfo
+
+from assistant import log
+from assistant.sessions.metadata import JobMetadata
+
+# The pool comes into being in the first step of the server; nothing tells when.
+POOL_WAIT_S = 0.01
+# The SDK starts processes that cannot initialize again every 0.1 s, at a core's whole time.
+BACKOFF_BASE_S = 0.5
+BACKOFF_MAX_S = 30.0
+MAX_ERROR_CHARS = 300
+
+_log = log.get(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobProcessSeen:
+    """A job process of ours and its job; `exit_code` None while it runs, negative after a signal.
+
+    Times are Unix seconds; None: the SDK does not know.
+    """
+
+    job: JobMetadata
+    pid: int | None
+    exit_code: int | None
+    received_at: float | None
+    launched_at: float | None
+
+
+class Pool:
+    """What the worker knows of its job processes.
+
+    `on_launched` is called when a job was handed to a process, `on_ended` when a process that had
+    a job is gone; both for our jobs alone. `target`: idle processes to keep warm.
+    """
+
+    def __init__(
+        self,
+        server: AgentServer,
+        *,
+        target: int,
+        on_launched: Callable[[JobProcessSeen], None],
+        on_ended: Callable[[JobProcessSeen], None],
+    ) -> None:
+        self._server = server
+        self._target = target
+        self._on_launched = on_launched
+        self._on_ended = on_ended
+        self._failures = 0
+        self._error: str | None = None
+        self._next_try: asyncio.TimerHandle | None = None
+
+    async def watch(self) -> None:
+        """Begin to watch, as soon as there is a pool; returns then."""
+        while (pool := self._pool) is None:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(POOL_WAIT_S)
+        pool.on("process_ready", self._process_ready)
+        pool.on("process_job_launched", self._job_launched)
+        pool.on("process_closed", self._process_closed)
+
+    def close(self) -> None:
+        if self._next_try is not None:
+            self._next_try.cancel()
+
+    @property
+    def failure(self) -> str | None:
+        """Why no process can be made ready; None: the last one could."""
+        return self._error
+
+    @property
+    def is_registered(self) -> bool:
+        server = self._server
+        return not server._closed and server.id != "unregistered" and not server._connecting  # noqa: SLF001
+
+    @property
+    def warm(self) -> int:
+        """Processes that are ready for a job."""
+        pool = self._pool
+        return pool._warmed_proc_queue.qsize() if pool is not None else 0  # noqa: SLF001
+
+    @property
+    def running(self) -> list[RunningJobInfo]:
+        pool = self._pool
+        processes = pool.processes if pool is not None else []
+        return [p.running_job for p in processes if p.running_job is not None]
+
+    @property
+    def _pool(self) -> ProcPool | None:
+        """None until the server runs."""
+        return getattr(self._server, "_proc_pool", None)
+
+    def _job_launched(self, process: JobExecutor) -> None:
+        seen = _seen(process)
+        if seen is not None:
+            self._on_launched(seen)
+
+    def _process_ready(self, _process: JobExecutor) -> None:
+        if self._failures:
+            _log.info("pool.recovered", failures=self._failures)
+        self._failures, self._error = 0, None
+        self._try_again()
+
+    def _process_closed(self, process: JobExecutor) -> None:
+        why = _why_never_ready(process)
+        if why is not None:
+            self._back_off(why)
+            return
+        seen = _seen(process)
+        if seen is not None:
+            self._on_ended(seen)
+
+    def _back_off(self, why: str) -> None:
+        pool = self._pool
+        if pool is None or pool._closed:  # noqa: SLF001
+            return
+        self._error = why
+        if self._next_try is not None:
+            return  # One of the same batch.
+        self._failures += 1
+        delay_s = min(BACKOFF_BASE_S * 2.0 ** min(self._failures - 1, 16), BACKOFF_MAX_S)
+        _log.error("pool.process_failed", why=why, failures=self._failures, retry_s=delay_s)
+        pool.set_target_idle_processes(0)
+        self._next_try = asyncio.get_running_loop().call_later(delay_s, self._try_again)
+
+    def _try_again(self) -> None:
+        pool = self._pool
+        if self._next_try is not None:
+            self._next_try.cancel()
+            self._next_try = None
+        if pool is not None:
+            # After a failure one process shows whether the others would be ready too.
+            pool.set_target_idle_processes(1 if self._failures else self._target)
+
+
+def _seen(process: JobExecutor) -> JobProcessSeen | None:
+    info = process.running_job
+    job = JobMetadata.decode(info.job.metadata) if info is not None else None
+    if info is None or job is None:
+        return None
+    return JobProcessSeen(
+        job=job,
+        pid=getattr(process, "pid", None),
+        exit_code=getattr(process, "exitcode", None),
+        received_at=info.received_at or None,
+        launched_at=info.launched_at or None,
+    )
+
+
+def _why_never_ready(process: JobExecutor) -> str | None:
+    """What kept the process from getting ready; None: it did get ready."""
+    initialized: asyncio.Future[None] | None = getattr(process, "_initialize_fut", None)
+    if initialized is None or not initialized.done() or initialized.cancelled():
+        return "a job process could not be started"
+    error = initialized.exception()
+    if error is None:
+        return None
+    return " ".join(str(error).split())[:MAX_ERROR_CHARS] or type(error).__name__
