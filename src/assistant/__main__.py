@@ -7,7 +7,7 @@ imports what it needs when it runs, because importing the SDK alone takes second
 import asyncio
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from dotenv import load_dotenv
@@ -16,6 +16,9 @@ from assistant import log
 from assistant.catalog.errors import CatalogError
 from assistant.errors import AssistantError, SettingsError
 from assistant.settings import OLDER_NAMES, LogSettings, WorkerSettings, read
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 EXIT_MISCONFIGURED = 2  # As the shell's own commands say "wrong usage".
 
@@ -165,6 +168,90 @@ def call(
         key=key,
     )
     raise typer.Exit(asyncio.run(run_call(options)))
+
+
+def _console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=True)
+
+
+Url = Annotated[str | None, typer.Option(help="The service; that of `make up` if left out.")]
+Key = Annotated[
+    str | None, typer.Option(help="Secret key for the service.", envvar="ASSISTANT_KEY")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of a table.")]
+
+
+@cli.command()
+def sessions(
+    session_id: Annotated[
+        str | None, typer.Argument(help="Show this one: what happened, when, and why.")
+    ] = None,
+    status: Annotated[list[str] | None, typer.Option(help="Only these; repeat for more.")] = None,
+    agent: Annotated[str | None, typer.Option(help="Only those of this agent.")] = None,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1, max=2000)] = 50,
+    url: Url = None,
+    key: Key = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the sessions, or show why one's agent did not join.
+
+    Exit code 1: the session that was asked for failed, or the service did not answer.
+    """
+    from assistant.operator.location import find_url
+    from assistant.operator.service import Service
+    from assistant.operator.sessions import list_sessions, show_session
+
+    async def work() -> int:
+        async with Service(find_url(url, os.environ), key=key) as service:
+            if session_id is not None:
+                return await show_session(service, _console(), session_id, as_json=as_json)
+            return await list_sessions(
+                service,
+                _console(),
+                limit=limit,
+                statuses=status or [],
+                agent=agent,
+                as_json=as_json,
+            )
+
+    raise typer.Exit(asyncio.run(work()))
+
+
+@cli.command()
+def workers(url: Url = None, key: Key = None, as_json: AsJson = False) -> None:
+    """List the workers that beat. Exit code 1: none of them takes jobs."""
+    from assistant.operator.location import find_url
+    from assistant.operator.service import Service
+    from assistant.operator.workers import list_workers
+
+    async def work() -> int:
+        async with Service(find_url(url, os.environ), key=key) as service:
+            return await list_workers(service, _console(), as_json=as_json)
+
+    raise typer.Exit(asyncio.run(work()))
+
+
+@cli.command()
+def doctor(
+    url: Url = None,
+    key: Key = None,
+    trial: Annotated[
+        bool, typer.Option(help="Start a session for a moment, and see its agent join.")
+    ] = True,
+    vendors: Annotated[
+        bool, typer.Option(help="Ask each vendor whether it takes our key.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Examine every part of a deployment. Exit code 1: something failed."""
+    from assistant.operator.doctor import DoctorOptions, examine
+
+    options = DoctorOptions(
+        url=url, key=key, has_trial=trial, asks_vendors=vendors, as_json=as_json
+    )
+    raise typer.Exit(asyncio.run(examine(options, os.environ, _console())))
 
 
 def main() -> None:

@@ -194,7 +194,7 @@ class WorkerSettings(LiveKitSettings, SessionSettings, LogSettings, VendorSettin
         description="Port of the worker's health page; 0 takes a free one.",
     )
     watchdog_timeout_s: float = Field(
-        10,
+        5,
         alias="ASSISTANT_WATCHDOG_TIMEOUT",
         ge=2,
         le=600,
@@ -243,6 +243,8 @@ SERVICE_NAMES = frozenset(
         "WEB_DIR",
         "TOKEN_TTL",
         "RATE_LIMIT",
+        "WEBHOOKS",
+        "WEBHOOKS_ALLOW_INTERNAL",
     )
 )
 STAND_IN_NAMES = frozenset(

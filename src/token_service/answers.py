@@ -1,11 +1,14 @@
 """What the routes answer. Times are Unix seconds; fields may be added, never changed."""
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 from assistant.sessions.record import Session, State
+from assistant.sessions.store.delivery import Delivery, DeliveryStatus, webhook_id
+from assistant.sessions.store.listing import Entry
 
 
 class Answer(BaseModel):
@@ -39,6 +42,9 @@ class StartAnswer(Answer):
     room: str
     position: int | None = None
     """Place in the queue, from 1; absent when the session does not wait."""
+    estimated_wait_s: float | None = None
+    """Seconds until an agent is sought, from how long slots were held lately; absent when the
+    session does not wait, or nobody knows."""
     session_key: str | None = Field(default=None, repr=False)
     """As in a token's answer."""
 
@@ -89,6 +95,8 @@ class SessionAnswer(Answer):
     """How often an agent was asked for."""
     position: int | None
     """Place in the queue, from 1; null when the session does not wait."""
+    estimated_wait_s: float | None
+    """As in a start's answer; null when the session does not wait, or nobody knows."""
     max_duration_s: float
     times: Times
     timeline: list[TimelineEntry] | None
@@ -96,7 +104,11 @@ class SessionAnswer(Answer):
 
     @classmethod
     def of(
-        cls, session: Session, position: int | None, timeline: list[TimelineEntry] | None
+        cls,
+        session: Session,
+        position: int | None,
+        estimated_wait_s: float | None,
+        timeline: list[TimelineEntry] | None,
     ) -> "SessionAnswer":
         return cls(
             session_id=session.id,
@@ -109,6 +121,7 @@ class SessionAnswer(Answer):
             task_id=session.task_id,
             attempt=session.attempt,
             position=position,
+            estimated_wait_s=estimated_wait_s,
             max_duration_s=session.max_duration_s,
             times=Times(
                 created=session.created_at,
@@ -126,6 +139,110 @@ class SessionAnswer(Answer):
             ),
             timeline=timeline,
         )
+
+
+class SessionSummary(Answer):
+    """A session in a list."""
+
+    session_id: str
+    user_id: str
+    status: State
+    reason: str | None
+    """Why it ended or failed; null while it lives."""
+    agent: str
+    attempt: int
+    created: float
+    queued: float | None
+    active: float | None
+    ended: float | None
+
+
+class SessionsAnswer(Answer):
+    sessions: list[SessionSummary]
+    """Newest first. A page may be short, even empty, though there is a next one."""
+    cursor: str | None
+    """Asks for the next page; null: there is none."""
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry], cursor: str | None) -> "SessionsAnswer":
+        found = [
+            SessionSummary(
+                session_id=entry.id,
+                user_id=entry.user_id,
+                status=entry.status,
+                reason=entry.reason,
+                agent=entry.agent,
+                attempt=entry.attempt,
+                created=entry.created_at,
+                queued=entry.queued_at,
+                active=entry.active_at,
+                ended=entry.ended_at,
+            )
+            for entry in entries
+        ]
+        return cls(sessions=found, cursor=cursor)
+
+
+class ErasedAnswer(Answer):
+    success: Literal[True] = True
+
+
+class AttemptAnswer(Answer):
+    at: float
+    duration_s: float
+    status: int | None
+    """The receiver's HTTP status; null: it did not answer."""
+    error: str | None
+    """What went wrong; null: the receiver took it."""
+
+
+class DeliveryAnswer(Answer):
+    id: str
+    webhook_id: str
+    """The `webhook-id` that the receiver gets, the same at every attempt."""
+    endpoint: str
+    session_id: str
+    event: str
+    status: DeliveryStatus
+    attempts: int
+    created_at: float
+    next_at: float | None
+    """When it is tried again; null: it does not wait for that."""
+    finished_at: float | None
+    """When it was taken or given up; null while it is pending."""
+    error: str | None
+    """Why it was given up; null: it was not."""
+    log: list[AttemptAnswer]
+    """The latest attempts, oldest first."""
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> "DeliveryAnswer":
+        last = delivery.log[-1].error if delivery.log else None
+        is_dead = delivery.status is DeliveryStatus.DEAD
+        return cls(
+            id=delivery.id,
+            webhook_id=webhook_id(delivery.id),
+            endpoint=delivery.endpoint,
+            session_id=delivery.session,
+            event=delivery.event,
+            status=delivery.status,
+            attempts=delivery.attempts,
+            created_at=delivery.created_at,
+            next_at=delivery.next_at,
+            finished_at=delivery.finished_at,
+            error=(delivery.error or last) if is_dead else None,
+            log=[
+                AttemptAnswer(at=a.at, duration_s=a.duration_s, status=a.status, error=a.error)
+                for a in delivery.log
+            ],
+        )
+
+
+class DeliveriesAnswer(Answer):
+    deliveries: list[DeliveryAnswer]
+    """Those of the newest events first."""
+    cursor: str | None
+    """Asks for the next page; null: there is none."""
 
 
 class LiveKitTokenAnswer(BaseModel):
@@ -173,6 +290,8 @@ class HealthParts(Answer):
 class HealthAnswer(Answer):
     status: Literal["ok", "degraded"]
     parts: HealthParts
+    last_webhook_at: float | None = None
+    """When LiveKit's last webhook came to this replica; null: none since it started."""
 
 
 class SessionCounts(Answer):
@@ -192,6 +311,8 @@ class Slots(Answer):
 class Queue(Answer):
     waiting: int
     limit: int
+    estimated_wait_s: float | None
+    """For whoever would come last now; null: nobody knows."""
 
 
 class Pool(Answer):
@@ -216,6 +337,8 @@ class WorkerAnswer(Answer):
     registered: bool
     version: str
     started_at: float
+    beat_age_s: float
+    """Seconds since it was last heard."""
 
 
 class RedisAnswer(Answer):
@@ -229,8 +352,8 @@ class RedisAnswer(Answer):
 class StatsAnswer(Answer):
     sessions: SessionCounts
     """Live sessions by state."""
-    complete: bool
-    """False: there are more live sessions than were counted."""
+    complete: Literal[True] = True
+    """True: every live session is counted."""
     agents: dict[str, int]
     """Live sessions by agent."""
     slots: Slots

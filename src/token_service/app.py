@@ -12,16 +12,28 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from assistant.catalog import Catalog
+from assistant.sessions.store.delivery_log import DeliveryLog
+from assistant.sessions.store.idempotency import IdempotencyStore
+from assistant.sessions.store.listing import SessionListing
+from assistant.sessions.store.records import SessionStore
 from token_service.access_log import AccessLog
 from token_service.auth import Authenticator
+from token_service.event_streams import EventStreams
+from token_service.idempotency import HEADER as IDEMPOTENCY_HEADER
+from token_service.idempotency import REPLAYED_HEADER, Idempotency
+from token_service.metrics import HttpMetrics, Metrics
 from token_service.openapi import openapi
 from token_service.overview import Overview
 from token_service.problems import HANDLED, problem
 from token_service.routes.context import SESSION_KEY_HEADER
+from token_service.routes.deliveries import DeliveryRoutes
+from token_service.routes.events import LAST_EVENT_ID_HEADER, EventRoutes
 from token_service.routes.health import HealthRoutes
+from token_service.routes.metrics import MetricsRoute
 from token_service.routes.page import Assets, PageRoutes
 from token_service.routes.sessions import SessionRoutes
 from token_service.routes.webhook import WebhookRoute
+from token_service.sealing import Seal
 from token_service.security import HostCheck, SecurityHeaders, hosts_to_answer, page_headers
 from token_service.service import SessionService
 from token_service.settings import ServiceSettings
@@ -37,6 +49,12 @@ class Backend:
     service: SessionService
     overview: Overview
     catalog: Catalog
+    store: SessionStore
+    listing: SessionListing
+    idempotency: IdempotencyStore
+    metrics: Metrics
+    streams: EventStreams
+    deliveries: DeliveryLog
 
 
 def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
@@ -44,6 +62,7 @@ def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
     app = Starlette(
         routes=_routes(settings, backend),
         middleware=[
+            Middleware(HttpMetrics, metrics=backend.metrics),
             Middleware(AccessLog),
             Middleware(SecurityHeaders),
             Middleware(
@@ -54,8 +73,20 @@ def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
                 CORSMiddleware,
                 allow_origins=settings.allowed_origins,
                 allow_methods=("GET", "POST", "DELETE"),
-                allow_headers=("Authorization", "Content-Type", SESSION_KEY_HEADER),
-                expose_headers=("Retry-After", "X-Request-Id", "X-Session-Id", SESSION_KEY_HEADER),
+                allow_headers=(
+                    "Authorization",
+                    "Content-Type",
+                    SESSION_KEY_HEADER,
+                    LAST_EVENT_ID_HEADER,
+                    IDEMPOTENCY_HEADER,
+                ),
+                expose_headers=(
+                    "Retry-After",
+                    "X-Request-Id",
+                    "X-Session-Id",
+                    SESSION_KEY_HEADER,
+                    REPLAYED_HEADER,
+                ),
             ),
         ],
         exception_handlers={
@@ -75,11 +106,21 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
     named = settings.agent_name in backend.catalog.agents
     sessions = SessionRoutes(
         backend.service,
+        backend.listing,
         authenticator,
         settings,
         default_agent=None if named else settings.agent_name,
     )
-    webhook = WebhookRoute(backend.service, WebhookVerifier(settings.livekit_api_key, secret))
+    once = Idempotency(backend.idempotency, authenticator, Seal(secret)).wrap
+    token_s = settings.token_ttl_s
+    webhook = WebhookRoute(
+        backend.service,
+        WebhookVerifier(settings.livekit_api_key, secret),
+        arrived=backend.overview.webhook_arrived,
+    )
+    events = EventRoutes(backend.streams, backend.store, authenticator)
+    deliveries = DeliveryRoutes(backend.deliveries, settings.webhooks, authenticator)
+    metrics = MetricsRoute(backend.metrics, authenticator)
     health = HealthRoutes(backend.overview, authenticator)
     headers = page_headers(settings.client_livekit_url, settings.allowed_origins)
     page = PageRoutes(backend.catalog, settings, headers)
@@ -89,16 +130,26 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         return Response(description, media_type="application/json")
 
     routes: list[Route | Mount] = [
-        Route("/api/token", sessions.token, methods=["POST"]),
-        Route("/api/session/start", sessions.start, methods=["POST"]),
-        Route("/api/session/end", sessions.end, methods=["POST"]),
-        Route("/api/livekit/token", sessions.livekit_token, methods=["POST"]),
+        Route("/api/token", once(sessions.token, answer_s=token_s), methods=["POST"]),
+        Route("/api/session/start", once(sessions.start), methods=["POST"]),
+        Route("/api/session/end", once(sessions.end), methods=["POST"]),
+        Route(
+            "/api/livekit/token", once(sessions.livekit_token, answer_s=token_s), methods=["POST"]
+        ),
+        Route("/api/sessions", sessions.index, methods=["GET"]),
         Route("/api/sessions/{session_id}", sessions.show, methods=["GET"]),
+        Route("/api/sessions/{session_id}", sessions.erase, methods=["DELETE"]),
+        Route("/api/sessions/{session_id}/events", events.of_session, methods=["GET"]),
+        Route("/api/sessions/{session_id}/deliveries", deliveries.of_session, methods=["GET"]),
+        Route("/api/events", events.of_all, methods=["GET"]),
+        Route("/api/deliveries", deliveries.index, methods=["GET"]),
+        Route("/api/deliveries/{delivery_id}/replay", deliveries.replay, methods=["POST"]),
         Route("/livekit/webhook", webhook.receive, methods=["POST"]),
         Route("/livez", health.live, methods=["GET"]),
         Route("/readyz", health.ready, methods=["GET"]),
         Route("/health", health.health, methods=["GET"]),
         Route("/stats", health.stats, methods=["GET"]),
+        Route("/metrics", metrics.show, methods=["GET"]),
         Route("/openapi.json", describe, methods=["GET"]),
         Route("/api/talk", page.talk, methods=["GET"]),
         Route("/", page.index, methods=["GET"]),

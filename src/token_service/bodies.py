@@ -38,6 +38,9 @@ async def read_body(request: Request, limit: int) -> bytes:
         BodyTooLargeError, BodySlowError: as they say.
         ClientDisconnect: the client went away.
     """
+    held: bytes | None = getattr(request.state, "body", None)
+    if held is not None:
+        return held
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 12 or int(declared) > limit):
         raise BodyTooLargeError(limit)
@@ -50,6 +53,8 @@ async def read_body(request: Request, limit: int) -> bytes:
                     raise BodyTooLargeError(limit)
     except TimeoutError:
         raise BodySlowError from None
+    # Whoever looks at it first, such as the check for repetitions, does not take it away.
+    request.state.body = bytes(body)
     return bytes(body)
 
 

@@ -6,9 +6,16 @@ ServiceError
 ├── HostRefusedError         the request names a host that is not ours
 ├── RateLimitedError         too many tokens and starts in a minute
 ├── NoWorkerError            no worker is running, and starts are not queued
+├── FullError                no slot, or no place in the queue either
+├── IdempotencyMismatchError an idempotency key that was used for another request
+├── IdempotencyInFlightError its first request is not answered yet
 ├── TalkPageOffError         this installation has no talk page
 ├── TalkPageMissingError     it has one, which is not built
 ├── WebhookRejectedError     not a webhook of our LiveKit
+├── TooManyStreamsError      every place for event streams is taken
+├── DeliveryNotFoundError    no such delivery, or it is not kept any more
+├── EndpointGoneError        a delivery to an endpoint that is not configured any more
+├── QueryInvalidError        a wrong parameter of the query, or of a header
 └── BodyError
     ├── BodyTypeError        not application/json
     ├── BodyTooLargeError
@@ -55,6 +62,31 @@ class NoWorkerError(ServiceError):
     """No worker is running, so no agent could come."""
 
 
+class FullError(ServiceError):
+    """Every slot is in use.
+
+    `queue_full`: so is every place in the queue. `retry_after_s`: when one of them is probably
+    free; None: nobody knows.
+    """
+
+    def __init__(self, *, queue_full: bool, retry_after_s: float | None) -> None:
+        super().__init__(queue_full, retry_after_s)
+        self.queue_full = queue_full
+        self.retry_after_s = retry_after_s
+
+
+class IdempotencyMismatchError(ServiceError):
+    """This Idempotency-Key was used for another request; choose a new one."""
+
+
+class IdempotencyInFlightError(ServiceError):
+    """The first request with this Idempotency-Key is still being answered."""
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
 class TalkPageOffError(ServiceError):
     """There is no talk page here."""
 
@@ -72,6 +104,30 @@ class WebhookRejectedError(ServiceError):
     def __init__(self, why: str) -> None:
         super().__init__(why)
         self.why = why
+
+
+class TooManyStreamsError(ServiceError):
+    """Too many event streams are open."""
+
+
+class DeliveryNotFoundError(ServiceError):
+    """There is no such delivery."""
+
+
+class EndpointGoneError(ServiceError):
+    """The endpoint of this delivery is not configured any more."""
+
+
+class QueryInvalidError(ServiceError):
+    """A parameter is wrong."""
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(field, message)
+        self.field = field
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
 
 
 class BodyError(ServiceError):

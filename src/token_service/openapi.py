@@ -1,13 +1,15 @@
 """/openapi.json, made from the models that the routes themselves use."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from token_service import answers, bodies, problems
+from token_service import answers, bodies, listing, problems, sse
+from token_service.idempotency import HEADER as IDEMPOTENCY_HEADER
 from token_service.livekit_endpoint import LiveKitTokenBody
 from token_service.routes.context import SESSION_KEY_HEADER
 
@@ -27,12 +29,19 @@ class Operation:
     status: int = 200
     open: bool = False
     session_key: bool = False
+    #: Honours `Idempotency-Key`.
+    once: bool = False
+    #: Parameters of the query, which are all text and may all be absent.
+    query: tuple[str, ...] = ()
+    #: The answer is an event stream.
+    streams: bool = False
     problems: tuple[str, ...] = ()
 
 
 _BODY = ("invalid_json", "invalid_body", "unsupported_media_type", "body_too_large", "body_timeout")
 _SESSION = ("session_exists", "session_not_found", "session_over", "session_busy", "rate_limited")
 _AGENT = ("unknown_agent", "unknown_voice", "override_not_allowed")
+_STREAM = ("invalid_query", "too_many_streams")
 _FULL = ("capacity_exhausted", "queue_full", "no_worker")
 
 OPERATIONS = (
@@ -41,6 +50,7 @@ OPERATIONS = (
         path="/api/token",
         summary="A LiveKit token for a session's room",
         body=bodies.TokenBody,
+        once=True,
         answer=answers.TokenAnswer,
         problems=(*_BODY, *_SESSION, "livekit_unavailable"),
     ),
@@ -49,6 +59,7 @@ OPERATIONS = (
         path="/api/session/start",
         summary="Ask for an agent; answers once the wish is durable",
         body=bodies.StartBody,
+        once=True,
         answer=answers.StartAnswer,
         problems=(*_BODY, *_SESSION, *_AGENT, *_FULL),
     ),
@@ -57,6 +68,7 @@ OPERATIONS = (
         path="/api/session/end",
         summary="End a session, its room and its agent; ending twice is fine",
         body=bodies.EndBody,
+        once=True,
         answer=answers.EndAnswer,
         problems=(*_BODY, "session_not_found", "session_busy"),
     ),
@@ -65,10 +77,26 @@ OPERATIONS = (
         path="/api/livekit/token",
         summary="LiveKit's standard token endpoint; the session starts when its user joins",
         body=LiveKitTokenBody,
+        once=True,
         answer=answers.LiveKitTokenAnswer,
         status=201,
         session_key=True,
         problems=(*_BODY, *_SESSION, *_AGENT, "livekit_unavailable"),
+    ),
+    Operation(
+        method="get",
+        path="/api/sessions",
+        summary="Stored sessions, newest first; for secret keys",
+        answer=answers.SessionsAnswer,
+        query=listing.PARAMETERS,
+        problems=("forbidden", "invalid_query"),
+    ),
+    Operation(
+        method="delete",
+        path="/api/sessions/{sessionId}",
+        summary="Erase all that is stored of a session, ending it first; for secret keys",
+        answer=answers.ErasedAnswer,
+        problems=("forbidden", "session_not_found", "session_busy", "livekit_unavailable"),
     ),
     Operation(
         method="get",
@@ -77,6 +105,49 @@ OPERATIONS = (
         answer=answers.SessionAnswer,
         session_key=True,
         problems=("session_not_found", "record_unreadable"),
+    ),
+    Operation(
+        method="get",
+        path="/api/sessions/{sessionId}/events",
+        summary="A session's events as they happen, until its end; 204 when it is over",
+        answer=None,
+        session_key=True,
+        query=("lastEventId",),
+        streams=True,
+        problems=(*_STREAM, "session_not_found", "record_unreadable"),
+    ),
+    Operation(
+        method="get",
+        path="/api/events",
+        summary="All sessions' events as they happen; for secret keys",
+        answer=None,
+        query=("lastEventId",),
+        streams=True,
+        problems=(*_STREAM, "forbidden"),
+    ),
+    Operation(
+        method="get",
+        path="/api/deliveries",
+        summary="Webhooks out, the newest events' first; for secret keys",
+        answer=answers.DeliveriesAnswer,
+        query=("status", "endpoint", "session", "cursor", "limit"),
+        problems=("forbidden", "invalid_query"),
+    ),
+    Operation(
+        method="get",
+        path="/api/sessions/{sessionId}/deliveries",
+        summary="A session's webhooks out; for secret keys",
+        answer=answers.DeliveriesAnswer,
+        query=("status", "endpoint", "cursor", "limit"),
+        problems=("forbidden", "invalid_query", "session_not_found"),
+    ),
+    Operation(
+        method="post",
+        path="/api/deliveries/{deliveryId}/replay",
+        summary="Deliver once more, under the same webhook-id; for secret keys",
+        answer=answers.DeliveryAnswer,
+        status=202,
+        problems=("forbidden", "invalid_query", "delivery_not_found", "endpoint_gone"),
     ),
     Operation(
         method="post",
@@ -161,6 +232,12 @@ def _described(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
             "description": "Done",
             "content": {"application/json": {"schema": schema}},
         }
+    if operation.streams:
+        responses[str(operation.status)] = {
+            "description": "Server-Sent Events: `id`, `event`, and as `data` sessionId, name, at "
+            "and data",
+            "content": {sse.MEDIA_TYPE: {"schema": {"type": "string"}}},
+        }
     by_status: dict[int, list[str]] = {}
     for kind in problems.KINDS:
         if kind.code in _codes(operation):
@@ -190,6 +267,8 @@ def _codes(operation: Operation) -> set[str]:
     codes = {"internal_error", *operation.problems}
     if not operation.open:
         codes |= {"unauthenticated", "host_not_allowed"}
+    if operation.once:
+        codes |= {"invalid_query", "idempotency_mismatch", "idempotency_in_flight"}
     if operation.path not in {"/livez", "/health", "/api/talk"}:
         codes.add("store_unavailable")
     return codes
@@ -197,9 +276,13 @@ def _codes(operation: Operation) -> set[str]:
 
 def _parameters(operation: Operation) -> list[dict[str, Any]]:
     text = {"type": "string"}
-    found: list[dict[str, Any]] = []
-    if "{sessionId}" in operation.path:
-        found.append({"name": "sessionId", "in": "path", "required": True, "schema": text})
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": text}
+        for name in re.findall(r"{(\w+)}", operation.path)
+    ]
+    found += [{"name": name, "in": "query", "schema": text} for name in operation.query]
+    if operation.once:
+        found.append({"name": IDEMPOTENCY_HEADER, "in": "header", "schema": text})
     if operation.session_key:
         found.append({"name": SESSION_KEY_HEADER, "in": "header", "schema": text})
     return found

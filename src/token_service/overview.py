@@ -2,15 +2,10 @@
 
 import asyncio
 import time
-from collections import Counter
-from typing import Literal, cast
-
-from redis.asyncio import Redis
+from typing import Literal
 
 from assistant.sessions.errors import StoreUnavailableError
-from assistant.sessions.record import State
-from assistant.sessions.store import keys
-from assistant.sessions.store.client import translated
+from assistant.sessions.store.figures import SessionFigures
 from assistant.sessions.store.records import SessionStore
 from assistant.sessions.store.workers import Beat, WorkerRegistry, fleet_jobs
 from token_service.answers import (
@@ -25,11 +20,11 @@ from token_service.answers import (
     StatsAnswer,
     WorkerAnswer,
 )
+from token_service.deadline import store_in_time
+from token_service.estimate import estimated_wait_s
 from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableError
 from token_service.settings import ServiceSettings
 
-MAX_COUNTED = 5000  # live sessions read for one answer
-BATCH = 500
 PART_TIMEOUT_S = 2.5  # probes give up after a few seconds; a hung part is a part that is down
 # Anybody may ask for /health: however many do, the parts are asked once a second.
 HEALTH_AGE_S = 1.0
@@ -45,6 +40,14 @@ class Fleet:
     async def beats(self) -> list[Beat]:
         return [b for b in await self._workers.alive() if b.agent_name == self._agent_name]
 
+    async def heard(self) -> list[tuple[Beat, float]]:
+        """The beats, and how many seconds old each is."""
+        return [
+            (heard.beat, heard.age_s)
+            for heard in await self._workers.heard()
+            if heard.beat is not None and heard.beat.agent_name == self._agent_name
+        ]
+
 
 def takes_jobs(beat: Beat) -> bool:
     return beat.registered and not beat.draining
@@ -53,18 +56,19 @@ def takes_jobs(beat: Beat) -> bool:
 class Overview:
     def __init__(
         self,
-        redis: Redis,
+        figures: SessionFigures,
         store: SessionStore,
         fleet: Fleet,
         gateway: LiveKitGateway,
         settings: ServiceSettings,
     ) -> None:
-        self._redis = redis
+        self._figures = figures
         self._store = store
         self._fleet = fleet
         self._gateway = gateway
         self._settings = settings
         self._health: tuple[float, HealthAnswer] | None = None
+        self._last_webhook_at: float | None = None
         self._asking = asyncio.Lock()
 
     async def ready(self) -> None:
@@ -73,14 +77,19 @@ class Overview:
         Raises:
             StoreUnavailableError: it can not.
         """
-        await self._store.ping()
+        async with store_in_time():
+            await self._store.ping()
+
+    def webhook_arrived(self, at: float) -> None:
+        """LiveKit told something at `at` (Unix seconds)."""
+        self._last_webhook_at = at
 
     async def health(self) -> HealthAnswer:
         async with self._asking:
             if self._health is None or time.monotonic() >= self._health[0] + HEALTH_AGE_S:
                 answer = await self._ask()
                 self._health = (time.monotonic(), answer)
-            return self._health[1]
+            return self._health[1].model_copy(update={"last_webhook_at": self._last_webhook_at})
 
     async def _ask(self) -> HealthAnswer:
         async with asyncio.TaskGroup() as group:
@@ -114,57 +123,42 @@ class Overview:
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        redis = await self._redis_figures()
-        states, agents, complete = await self._live_sessions()
-        slots, waiting = await self._store.count()
-        beats = await self._fleet.beats()
+        async with store_in_time():
+            server = await self._figures.server()
+            counts = await self._figures.counts()
+            heard = await self._fleet.heard()
+        beats = [beat for beat, _ in heard]
+        jobs = fleet_jobs(beats)
+        slots = min(self._settings.max_bots, jobs)
+        wait_s = estimated_wait_s(counts.waiting + 1, slots, counts.holds_s)
         return StatsAnswer(
-            sessions=SessionCounts(**{name: states[name] for name in SessionCounts.model_fields}),
-            complete=complete,
-            agents=dict(sorted(agents.items())),
-            slots=Slots(used=slots, limit=self._settings.max_bots),
-            queue=Queue(waiting=waiting, limit=self._settings.queue_limit),
+            sessions=SessionCounts(
+                **{s: n for s, n in counts.statuses.items() if s in SessionCounts.model_fields}
+            ),
+            agents=counts.agents,
+            slots=Slots(used=counts.slots, limit=self._settings.max_bots),
+            queue=Queue(
+                waiting=counts.waiting,
+                limit=self._settings.queue_limit,
+                estimated_wait_s=None if counts.slots < slots else wait_s,
+            ),
             pool=Pool(
                 warm=sum(beat.warm for beat in beats),
                 jobs=sum(beat.jobs for beat in beats),
-                max_jobs=fleet_jobs(beats),
+                max_jobs=jobs,
                 free=sum(beat.free for beat in beats),
             ),
             workers=[
-                WorkerAnswer(**beat.model_dump(include=set(WorkerAnswer.model_fields)))
-                for beat in beats
+                WorkerAnswer(
+                    **beat.model_dump(include=set(WorkerAnswer.model_fields)),
+                    beat_age_s=round(age_s, 3),
+                )
+                for beat, age_s in heard
             ],
-            redis=redis,
-        )
-
-    async def _live_sessions(self) -> tuple[Counter[str], Counter[str], bool]:
-        """Live sessions by state and by agent, and whether these are all."""
-        states: Counter[str] = Counter()
-        agents: Counter[str] = Counter()
-        live = {state.value for state in State} - {State.ENDED, State.FAILED}
-        with translated():
-            # Every live session has a next check.
-            ids = cast("list[str]", await self._redis.zrange(keys.DUE, 0, MAX_COUNTED))
-            for first in range(0, min(len(ids), MAX_COUNTED), BATCH):
-                async with self._redis.pipeline(transaction=False) as pipe:
-                    for session_id in ids[first : min(first + BATCH, MAX_COUNTED)]:
-                        pipe.hmget(keys.session(session_id), ["status", "agent"])
-                    rows = cast("list[list[str | None]]", await pipe.execute())
-                for status, agent in rows:
-                    if status in live:
-                        states[status] += 1
-                        agents[agent or ""] += 1
-        return states, agents, len(ids) <= MAX_COUNTED
-
-    async def _redis_figures(self) -> RedisAnswer:
-        with translated():
-            asked_at = time.monotonic()
-            await self._redis.ping()
-            latency_s = time.monotonic() - asked_at
-            info = await self._redis.info()
-        return RedisAnswer(
-            latency_s=round(latency_s, 6),
-            used_memory_bytes=info.get("used_memory"),
-            connected_clients=info.get("connected_clients"),
-            version=info.get("valkey_version") or info.get("redis_version"),
+            redis=RedisAnswer(
+                latency_s=round(server.latency_s, 6),
+                used_memory_bytes=server.used_memory_bytes,
+                connected_clients=server.connected_clients,
+                version=server.version,
+            ),
         )

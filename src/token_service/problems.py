@@ -14,7 +14,6 @@ from assistant.catalog import (
     UnknownVoiceError,
 )
 from assistant.sessions.errors import (
-    CapacityError,
     ConflictError,
     RecordError,
     SessionNotFoundError,
@@ -29,6 +28,8 @@ TYPE = "application/problem+json"
 # When to come back: a slot or a worker may be free soon; an outage lasts a little longer.
 FULL_RETRY_AFTER_S = 2
 OUTAGE_RETRY_AFTER_S = 3
+MAX_RETRY_AFTER_S = 300  # An estimate from long sessions; nobody is helped by a longer one.
+STREAMS_RETRY_AFTER_S = 5  # Streams are long; who waits for a place waits for somebody's leaving.
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,19 @@ _KINDS: dict[type[Exception], Kind] = {
     errors.HostRefusedError: Kind("host_not_allowed", 421, "Unknown host name"),
     errors.RateLimitedError: Kind("rate_limited", 429, "Too many requests", 60),
     errors.WebhookRejectedError: Kind("webhook_rejected", 401, "Webhook rejected"),
+    errors.TooManyStreamsError: Kind(
+        "too_many_streams", 503, "Too many event streams", STREAMS_RETRY_AFTER_S
+    ),
+    errors.DeliveryNotFoundError: Kind("delivery_not_found", 404, "No such delivery"),
+    errors.EndpointGoneError: Kind("endpoint_gone", 409, "Endpoint is not configured"),
+    errors.QueryInvalidError: Kind("invalid_query", 422, "Invalid parameter"),
+    errors.FullError: Kind("capacity_exhausted", 503, "No free slot", FULL_RETRY_AFTER_S),
+    errors.IdempotencyMismatchError: Kind(
+        "idempotency_mismatch", 422, "Idempotency key was used otherwise"
+    ),
+    errors.IdempotencyInFlightError: Kind(
+        "idempotency_in_flight", 409, "First request is still in flight"
+    ),
     errors.TalkPageOffError: Kind("talk_page_off", 404, "No talk page"),
     errors.TalkPageMissingError: Kind("talk_page_missing", 404, "Talk page is not built"),
     errors.NoWorkerError: Kind("no_worker", 503, "No worker", OUTAGE_RETRY_AFTER_S),
@@ -64,7 +78,6 @@ _KINDS: dict[type[Exception], Kind] = {
     SessionNotFoundError: Kind("session_not_found", 404, "No such session"),
     SessionTakenError: Kind("session_exists", 409, "Session id is taken"),
     SessionOverError: Kind("session_over", 409, "Session is over"),
-    CapacityError: Kind("capacity_exhausted", 503, "No free slot", FULL_RETRY_AFTER_S),
     ConflictError: Kind("session_busy", 503, "Session is busy", 1),
     RecordError: Kind("record_unreadable", 500, "Session record is unreadable"),
     StoreUnavailableError: Kind(
@@ -102,7 +115,7 @@ HANDLED: tuple[type[Exception], ...] = (*_KINDS, HTTPException)
 
 def kind_of(error: Exception) -> Kind:
     """What sort of problem an exception is."""
-    if isinstance(error, CapacityError) and error.detail == "queue_full":
+    if isinstance(error, errors.FullError) and error.queue_full:
         return _QUEUE_FULL
     return next((_KINDS[kind] for kind in type(error).__mro__ if kind in _KINDS), _INTERNAL)
 
@@ -119,12 +132,15 @@ def problem(error: Exception) -> JSONResponse:
     headers: dict[str, str] = {}
     if isinstance(error, errors.BodyInvalidError):
         more["errors"] = [{"field": p.field, "message": p.message} for p in error.problems]
+    if isinstance(error, errors.QueryInvalidError):
+        more["errors"] = [{"field": error.field, "message": error.message}]
     if isinstance(error, OverrideError):
         more["errors"] = [{"field": f"config.{error.field}", "message": str(error)}]
     if isinstance(error, errors.UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, errors.RateLimitedError):
-        headers["Retry-After"] = str(math.ceil(error.retry_after_s))
+    retry_after_s = getattr(error, "retry_after_s", None)
+    if retry_after_s is not None:
+        headers["Retry-After"] = str(min(max(math.ceil(retry_after_s), 1), MAX_RETRY_AFTER_S))
     return _answer(kind, _DETAILS.get(kind.code) or str(error), more, headers)
 
 

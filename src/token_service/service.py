@@ -7,9 +7,10 @@ is put right by the reconciler.
 import secrets
 import time
 import uuid
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
 from assistant import log
 from assistant.catalog import AgentSpec, Catalog, Overrides
@@ -17,6 +18,7 @@ from assistant.sessions import events as ev
 from assistant.sessions.actions import Limits
 from assistant.sessions.errors import (
     CapacityError,
+    RecordError,
     SessionNotFoundError,
     SessionOverError,
     SessionTakenError,
@@ -31,14 +33,18 @@ from assistant.sessions.record import (
     room_name,
     session_of_room,
 )
+from assistant.sessions.store.figures import SessionFigures
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import SessionStore
 from assistant.sessions.store.workers import fleet_jobs
 from token_service.auth import Caller, hashed, new_session_key
 from token_service.bodies import EndBody, StartBody, TokenBody
-from token_service.errors import NoWorkerError
+from token_service.deadline import store_in_time
+from token_service.errors import FullError, NoWorkerError
+from token_service.estimate import estimated_wait_s
 from token_service.livekit_endpoint import Wish
 from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableError
+from token_service.outcomes import Minted, Shown, Started, Waiting
 from token_service.overview import Fleet, takes_jobs
 from token_service.rate_limit import RateLimiter
 from token_service.settings import ServiceSettings
@@ -49,34 +55,7 @@ OVER = TERMINAL | {State.ENDING}
 ID_BYTES = 16  # ids that we choose cannot be guessed
 
 _log = log.get(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Minted:
-    """A token; `session_key` is set if this call made the session for a publishable key."""
-
-    session: Session
-    token: str = field(repr=False)
-    session_key: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A start; `position` is the place in the queue, None if it does not wait."""
-
-    session: Session
-    task_id: str
-    position: int | None
-    session_key: str | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """`timeline` is None where the caller may not see it."""
-
-    session: Session
-    position: int | None
-    timeline: list[dict[str, Any]] | None
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +63,7 @@ class Parts:
     """What the service works with. `poke` asks for a reconcile in this process, now."""
 
     store: SessionStore
+    figures: SessionFigures
     due: DueQueue
     fleet: Fleet
     catalog: Catalog
@@ -115,14 +95,15 @@ class SessionService:
             LiveKitUnavailableError: the room could not be made.
             RateLimitedError: too many.
         """
-        await self._parts.limiter.count(caller, body.user_id)
-        session = await self._find(caller, body.session_id, body.user_id, body.session_key)
+        async with store_in_time():
+            await self._parts.limiter.count(caller, body.user_id)
+            session = await self._find(caller, body.session_id, body.user_id, body.session_key)
         session_key = None
         if session is None:
             # A start will name the agent; whether the caller may have it is decided then.
             spec = self._resolve(Overrides(), public=False)
             new = self._new(body.session_id, body.user_id, spec, {}, starts_on_join=False)
-            session, _, session_key = await self._create(caller, new)
+            session, session_key = await self._create(caller, new)
         return await self._token_for(caller, session, session_key, NOBODY)
 
     async def join(self, caller: Caller, wish: Wish, session_key: str | None) -> Minted:
@@ -132,14 +113,15 @@ class SessionService:
         """
         user_id = wish.user_id or f"user-{secrets.token_hex(ID_BYTES)}"
         session_id = wish.session_id or secrets.token_hex(ID_BYTES)
-        await self._parts.limiter.count(caller, user_id)
-        session = await self._find(caller, session_id, user_id, session_key)
+        async with store_in_time():
+            await self._parts.limiter.count(caller, user_id)
+            session = await self._find(caller, session_id, user_id, session_key)
         new_key = None
         if session is None:
             spec = self._resolve(wish.overrides, public=caller.is_public)
             config = _as_given(wish.overrides)
             new = self._new(session_id, user_id, spec, config, starts_on_join=True)
-            session, _, new_key = await self._create(caller, new)
+            session, new_key = await self._create(caller, new)
         return await self._token_for(caller, session, new_key, wish.guest)
 
     async def start(self, caller: Caller, body: StartBody) -> Started:
@@ -147,7 +129,7 @@ class SessionService:
 
         Raises:
             OverrideError: `config` asks for what there is not, or what the caller may not have.
-            CapacityError: no slot, and no place in the queue.
+            FullError: no slot, and no place in the queue.
             NoWorkerError: no worker, and starts are not queued.
             RateLimitedError: too many.
         """
@@ -160,28 +142,24 @@ class SessionService:
         beats = await self._parts.fleet.beats()
         if self._settings.when_full == "reject" and not any(map(takes_jobs, beats)):
             raise NoWorkerError
-        made_here, session_key = False, None
-        if session is None:
-            config = _as_given(overrides)
-            new = self._new(body.session_id, body.user_id, spec, config, starts_on_join=False)
-            session, made_here, session_key = await self._create(caller, new)
+        config, session_key = _as_given(overrides), None
         wish = ev.Started(
             at=self._parts.clock(),
             task_id=str(uuid.uuid4()),
             agent=spec.name,
             spec=spec.model_dump_json(),
-            config=_as_given(overrides),
+            config=config,
             max_duration_s=spec.limits.max_duration_s or self._settings.session_timeout_s,
             user_join_timeout_s=spec.limits.user_join_timeout_s,
             user_return_timeout_s=spec.limits.user_return_timeout_s,
         )
-        try:
-            session = await self._admit_or_queue(session.id, wish, fleet_jobs(beats))
-        except CapacityError:
-            if made_here:
-                # A refused start leaves nothing, so that the same call may be tried again.
-                await self._store.delete(session.id)
-            raise
+        jobs = fleet_jobs(beats)
+        if session is None:
+            new = self._new(body.session_id, body.user_id, spec, config, starts_on_join=False)
+            session, session_key = await self._create(caller, new, wish, jobs)
+        if session.task_id is None:
+            # A token made it, before this start or at the same time.
+            session = await self._place(partial(self._store.record, session.id), wish, jobs)
         if session.task_id is None or session.state in OVER:
             raise SessionOverError(session.id)
         self._parts.poke(session.id)
@@ -213,7 +191,30 @@ class SessionService:
         if not caller.owns(session, session_key):
             raise SessionNotFoundError(session_id)
         timeline = None if caller.is_public else await self._store.timeline(session_id)
-        return Shown(session, await self._position(session), timeline)
+        return Shown(session, await self._waiting(session), timeline)
+
+    async def erase(self, caller: Caller, session_id: str) -> None:
+        """Erase whatever is stored of a session, for good; one that lives is ended first.
+
+        Raises:
+            ForbiddenError: it takes a secret key.
+            LiveKitUnavailableError: its room could not be closed; it is ending, and not erased.
+        """
+        caller.require_secret()
+        if not is_session_id(session_id):
+            raise SessionNotFoundError(session_id)
+        try:
+            session = await self._store.get(session_id)
+            if not session.terminal:
+                ending = ev.EndRequested(at=self._parts.clock(), reason=Reason.USER_REQUESTED)
+                await self._store.record(session_id, ending)
+                # A reconcile that is under way may make the room once more; it finds the record
+                # gone, and deletes the room.
+                await self._parts.gateway.delete_room(session.room)
+        except RecordError:
+            pass  # What cannot be read can still be erased; a sweep closes its room.
+        await self._store.delete(session_id)
+        _log.info("session.erased", session=session_id, caller=caller.name)
 
     async def notice(self, notice: Notice) -> None:
         """Look at a session now, because LiveKit says that something happened in its room."""
@@ -278,8 +279,10 @@ class SessionService:
             user_return_timeout_s=spec.limits.user_return_timeout_s,
         )
 
-    async def _create(self, caller: Caller, new: Session) -> tuple[Session, bool, str | None]:
-        """Store the session; whether this call made it, and its key for a publishable caller.
+    async def _create(
+        self, caller: Caller, new: Session, wish: ev.Started | None = None, jobs: int | None = None
+    ) -> tuple[Session, str | None]:
+        """Store the session, started if there is a `wish`; its key if a publishable caller made it.
 
         Of several calls at once, those of one user get the same session.
         """
@@ -287,12 +290,13 @@ class SessionService:
         if caller.is_public:
             session_key = new_session_key()
             new = replace(new, session_key_hash=hashed(session_key))
-        session, created = await self._store.create(new)
+        store = partial(self._store.create, new)
+        session, created = await (store() if wish is None else self._place(store, wish, jobs))
         if not created:
             self._check(caller, session, new.user_id, None)
-            return session, False, None
+            return session, None
         _log.info("session.created", session=session.id, agent=session.agent, caller=caller.name)
-        return session, True, session_key
+        return session, session_key
 
     async def _token_for(
         self, caller: Caller, session: Session, new_key: str | None, guest: Guest
@@ -327,25 +331,44 @@ class SessionService:
         except SessionNotFoundError:
             return False
 
-    async def _admit_or_queue(self, session_id: str, wish: ev.Started, jobs: int) -> Session:
+    async def _place(
+        self, write: Callable[..., Awaitable[_T]], wish: ev.Started, jobs: int | None
+    ) -> _T:
+        """Write the start with a slot, or else with a place in the queue, or else not at all."""
         try:
-            return await self._store.record(
-                session_id, wish, ev.Admitted(at=wish.at), fleet_jobs=jobs
-            )
-        except CapacityError:
-            if self._settings.when_full == "reject":
-                raise
-        return await self._store.record(session_id, wish)
+            try:
+                return await write(wish, ev.Admitted(at=wish.at), fleet_jobs=jobs)
+            except CapacityError:
+                if self._settings.when_full == "reject":
+                    raise
+            return await write(wish)
+        except CapacityError as error:
+            raise FullError(
+                queue_full=error.detail == "queue_full",
+                # One place comes free as often as one session in the queue moves up.
+                retry_after_s=await self._estimate(1),
+            ) from None
 
     async def _started(self, session: Session, session_key: str | None) -> Started:
-        position = await self._position(session)
-        _log.info("session.started", session=session.id, status=session.state, position=position)
-        return Started(session, session.task_id or "", position, session_key)
+        waiting = await self._waiting(session)
+        _log.info(
+            "session.started",
+            session=session.id,
+            status=session.state,
+            position=waiting and waiting.position,
+        )
+        return Started(session, session.task_id or "", waiting, session_key)
 
-    async def _position(self, session: Session) -> int | None:
+    async def _waiting(self, session: Session) -> Waiting | None:
         if session.state is not State.QUEUED:
             return None
-        return await self._store.queue_position(session.id)
+        position = await self._store.queue_position(session.id)
+        return None if position is None else Waiting(position, await self._estimate(position))
+
+    async def _estimate(self, position: int) -> float | None:
+        jobs = fleet_jobs(await self._parts.fleet.beats())
+        slots = min(self._settings.max_bots, jobs)
+        return estimated_wait_s(position, slots, await self._parts.figures.holds_s())
 
 
 def _as_given(overrides: Overrides) -> dict[str, Any]:

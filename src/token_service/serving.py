@@ -11,11 +11,20 @@ from assistant import log
 from assistant.catalog import Catalog
 from assistant.sessions.actions import Limits
 from assistant.sessions.store.client import connect
+from assistant.sessions.store.delivery_log import DeliveryLog
+from assistant.sessions.store.figures import SessionFigures
+from assistant.sessions.store.idempotency import IdempotencyStore
+from assistant.sessions.store.listing import SessionListing
+from assistant.sessions.store.outbox import Outbox
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import WorkerRegistry
 from token_service.app import Backend, create_app
+from token_service.deliveries import Deliverer
+from token_service.event_feed import EventFeed, blocking_client
+from token_service.event_streams import EventStreams
 from token_service.livekit_gateway import LiveKitGateway
+from token_service.metrics import Metrics
 from token_service.overview import Fleet, Overview
 from token_service.rate_limit import RateLimiter
 from token_service.reconciler import Reconciler
@@ -28,6 +37,7 @@ BACKLOG = 2048
 KEEP_ALIVE_S = 75
 # Requests take milliseconds; what is still there after this long hangs.
 GRACEFUL_SHUTDOWN_S = 5
+STUCK_READER_MS = 30_000
 # Beyond it new requests get 503 at once: each waits for one of 32 connections to Redis.
 MAX_CONCURRENT = 2000
 
@@ -46,7 +56,11 @@ def listen(host: str, port: int) -> socket.socket:
             family = socket.AF_INET6
     except ValueError:
         pass  # A name: IPv4, as before.
-    return socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
+    listener = socket.create_server((host.strip("[]"), port), family=family, backlog=BACKLOG)
+    if hasattr(socket, "TCP_USER_TIMEOUT"):
+        # Connections inherit it: one whose reader takes nothing any more is not kept for good.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_READER_MS)
+    return listener
 
 
 async def serve(
@@ -58,7 +72,7 @@ async def serve(
     """Serve until the server is told to exit. `on_server` gets it, for signals.
 
     Raises:
-        ExceptionGroup: the reconciler died; without it nothing would move.
+        ExceptionGroup: the reconciler died, or what delivers events; nothing would move.
     """
     secret = settings.livekit_api_secret.get_secret_value()
     redis = connect(settings.redis_url)
@@ -74,6 +88,7 @@ async def serve(
         session_timeout_s=settings.session_timeout_s,
     )
     store = SessionStore(redis, bounds)
+    figures = SessionFigures(redis)
     due = DueQueue(redis)
     workers = WorkerRegistry(redis, keep_s=settings.session_retention_s)
     fleet = Fleet(workers, settings.agent_name)
@@ -89,6 +104,7 @@ async def serve(
     service = SessionService(
         Parts(
             store=store,
+            figures=figures,
             due=due,
             fleet=fleet,
             catalog=catalog,
@@ -100,23 +116,54 @@ async def serve(
             limits=limits,
         )
     )
-    overview = Overview(redis, store, fleet, gateway, settings)
-    server = _server(settings, Backend(service=service, overview=overview, catalog=catalog))
+    feed = EventFeed(blocking_client(settings.redis_url))
+    deliverer = Deliverer(
+        Outbox(redis), settings.webhooks, allow_internal=settings.webhooks_allow_internal
+    )
+    backend = Backend(
+        service=service,
+        overview=Overview(figures, store, fleet, gateway, settings),
+        catalog=catalog,
+        store=store,
+        listing=SessionListing(redis),
+        idempotency=IdempotencyStore(redis),
+        metrics=Metrics(
+            figures, fleet, max_bots=settings.max_bots, queue_limit=settings.queue_limit
+        ),
+        streams=EventStreams(redis, feed),
+        deliveries=DeliveryLog(redis),
+    )
+    server = _server(settings, backend, feed)
     on_server(server)
     address, port = listener.getsockname()[:2]
     _log.info("service.listening", host=address, port=port, keys=settings.has_keys)
     try:
         async with gateway, asyncio.TaskGroup() as group:
             reconciling = group.create_task(reconciler.run(), name="reconciler")
+            following = group.create_task(feed.run(), name="event feed")
+            delivering = group.create_task(deliverer.run(), name="webhooks")
             await server.serve(sockets=[listener])
-            reconciling.cancel()
+            for task in (reconciling, following, delivering):
+                task.cancel()
     finally:
         await redis.aclose()
         _log.info("service.stopped")
 
 
-def _server(settings: ServiceSettings, backend: Backend) -> uvicorn.Server:
-    return uvicorn.Server(
+class _Server(uvicorn.Server):
+    """Ends the event streams first: they would never end by themselves."""
+
+    def __init__(self, config: uvicorn.Config, feed: EventFeed) -> None:
+        super().__init__(config)
+        self._feed = feed
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._feed.close()
+        await super().shutdown(sockets)
+
+
+def _server(settings: ServiceSettings, backend: Backend, feed: EventFeed) -> uvicorn.Server:
+    return _Server(
         uvicorn.Config(
             create_app(settings, backend),
             http="httptools",
@@ -131,5 +178,6 @@ def _server(settings: ServiceSettings, backend: Backend) -> uvicorn.Server:
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
             backlog=BACKLOG,
-        )
+        ),
+        feed,
     )

@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field, PlainValidator
 
 from assistant.errors import SettingProblem, SettingsError
 from assistant.settings import LiveKitSettings, LogSettings, SessionSettings, SettingsModel, read
+from token_service.endpoints import Endpoint, parse_endpoints
 
 MIN_KEY_CHARS = 16  # at 6 bits a character: out of reach of guessing over a network
 MAX_KEYS = 100  # every request is compared with every key
@@ -65,6 +66,10 @@ def _matching(pattern: re.Pattern[str], what: str) -> Any:
         return tuple(parts)
 
     return PlainValidator(parse)
+
+
+def _endpoints(text: Any) -> tuple[Endpoint, ...]:
+    return text if isinstance(text, tuple) else parse_endpoints(text)
 
 
 Keys = Annotated[tuple[ApiKey, ...], PlainValidator(_keys)]
@@ -144,6 +149,18 @@ class HttpSettings(SettingsModel):
         description="Tokens and starts together that one user may ask for in a minute; "
         "with a publishable key, one address.",
     )
+    webhooks: Annotated[tuple[Endpoint, ...], PlainValidator(_endpoints)] = Field(
+        (),
+        alias="ASSISTANT_WEBHOOKS",
+        repr=False,
+        description="Endpoints that events are posted to, as a JSON array of "
+        "`{name, url, secret, previousSecret?, events?}`.",
+    )
+    webhooks_allow_internal: bool = Field(
+        default=False,
+        alias="ASSISTANT_WEBHOOKS_ALLOW_INTERNAL",
+        description="Whether endpoints may be at internal addresses, and without https.",
+    )
 
 
 class ServiceSettings(LiveKitSettings, SessionSettings, LogSettings, HttpSettings):
@@ -198,6 +215,13 @@ def _contradictions(settings: ServiceSettings) -> Iterable[SettingProblem]:
             f"{settings.http_host} is reachable from outside, and no keys are set",
             "set ASSISTANT_SECRET_KEYS, or bind 127.0.0.1",
         )
+    for endpoint in settings.webhooks:
+        if not endpoint.is_https and not settings.webhooks_allow_internal:
+            yield SettingProblem(
+                "ASSISTANT_WEBHOOKS",
+                f"the url of endpoint {endpoint.name!r} must start with https://",
+                "ASSISTANT_WEBHOOKS_ALLOW_INTERNAL=true allows others",
+            )
     if settings.talk_page_key is not None and settings.talk_page()[1] is None:
         yield SettingProblem(
             "ASSISTANT_TALK_PAGE_KEY",

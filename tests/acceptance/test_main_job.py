@@ -66,7 +66,8 @@ async def test_a_caller_is_greeted_asks_and_is_answered(system: System) -> None:
     redis: Redis = Redis.from_url(system.redis_url, decode_responses=True)
     try:
         left = {key async for key in redis.scan_iter(f"*{report.session_id}*")}
-        assert left == {f"session:{report.session_id}", f"session:{report.session_id}:events"}
+        record = f"session:{report.session_id}"
+        assert left == {record, f"{record}:events", f"{record}:logs"}
         assert await redis.hget(f"session:{report.session_id}", "status") == "ended"
         assert await redis.zscore("assistant:slots", report.session_id) is None
     finally:

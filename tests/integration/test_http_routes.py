@@ -166,6 +166,7 @@ def test_session(http: httpx.Client) -> None:
         "taskId",
         "attempt",
         "position",
+        "estimatedWaitS",
         "maxDurationS",
         "times",
         "timeline",
@@ -276,7 +277,7 @@ def test_probes(http: httpx.Client) -> None:
     assert http.get("/readyz").json() == {"status": "ready"}
     health = http.get("/health")
     assert health.status_code == 200
-    assert set(health.json()) == {"status", "parts"}
+    assert set(health.json()) == {"status", "parts", "lastWebhookAt"}
     assert set(health.json()["parts"]) == {"redis", "livekit", "workers"}
 
 
@@ -322,6 +323,7 @@ def test_openapi_describes_every_route(http: httpx.Client) -> None:
         "/api/session/start",
         "/api/session/end",
         "/api/livekit/token",
+        "/api/sessions",
         "/api/sessions/{sessionId}",
         "/livekit/webhook",
         "/stats",
@@ -329,6 +331,11 @@ def test_openapi_describes_every_route(http: httpx.Client) -> None:
         "/readyz",
         "/livez",
         "/api/talk",
+        "/api/events",
+        "/api/sessions/{sessionId}/events",
+        "/api/sessions/{sessionId}/deliveries",
+        "/api/deliveries",
+        "/api/deliveries/{deliveryId}/replay",
     }
     schemas = document["components"]["schemas"]
     text = json.dumps(document)

@@ -119,7 +119,7 @@ async def test_both_sides_transcripts_are_collected(livekit: LiveKit, room: str)
         ("caller", "What time is it?", True, "TR_test"),
         ("agent", "It is ten.", True, None),
     ]
-    assert lines[0].first_at <= lines[0].at <= lines[1].at
+    assert all(line.first_at <= line.at for line in lines)
     assert [line.text for line in states if line.final] == ["What time is it?", "It is ten."]
 
 

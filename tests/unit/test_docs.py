@@ -48,6 +48,8 @@ def shown(default: Any, *, required: bool) -> str:
         return "required"
     if default is None or default == ():
         return "not set"
+    if isinstance(default, bool):
+        return f"`{str(default).lower()}`"
     if isinstance(default, float) and default.is_integer():
         default = int(default)
     return f"`{default}`"

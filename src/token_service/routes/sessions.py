@@ -3,10 +3,13 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from assistant.sessions.store.listing import SessionListing
 from token_service.answers import (
     EndAnswer,
+    ErasedAnswer,
     LiveKitTokenAnswer,
     SessionAnswer,
+    SessionsAnswer,
     StartAnswer,
     TimelineEntry,
     TokenAnswer,
@@ -20,8 +23,11 @@ from token_service.bodies import (
     read_json,
     read_model,
 )
+from token_service.deadline import store_in_time
+from token_service.listing import cursor_to, place_of, wanted_of
 from token_service.livekit_endpoint import wish_of
 from token_service.routes.context import SESSION_KEY_HEADER, answer, caller_of
+from token_service.routes.query import limit_of
 from token_service.service import SessionService
 from token_service.settings import ServiceSettings
 
@@ -30,12 +36,14 @@ class SessionRoutes:
     def __init__(
         self,
         service: SessionService,
+        listing: SessionListing,
         authenticator: Authenticator,
         settings: ServiceSettings,
         *,
         default_agent: str | None,
     ) -> None:
         self._service = service
+        self._listing = listing
         self._authenticator = authenticator
         self._settings = settings
         self._default_agent = default_agent
@@ -79,7 +87,8 @@ class SessionRoutes:
     async def start(self, request: Request) -> Response:
         caller = caller_of(request, self._authenticator)
         body = await read_model(request, StartBody)
-        started = await self._service.start(caller, body)
+        async with store_in_time():
+            started = await self._service.start(caller, body)
         return answer(
             StartAnswer(
                 session_id=started.session.id,
@@ -87,7 +96,8 @@ class SessionRoutes:
                 status=started.session.state,
                 agent=started.session.agent,
                 room=started.session.room,
-                position=started.position,
+                position=started.waiting.position if started.waiting else None,
+                estimated_wait_s=started.waiting.estimated_wait_s if started.waiting else None,
                 session_key=started.session_key,
             ),
             sparse=True,
@@ -96,13 +106,15 @@ class SessionRoutes:
     async def end(self, request: Request) -> Response:
         caller = caller_of(request, self._authenticator)
         body = await read_model(request, EndBody)
-        return answer(EndAnswer(message=await self._service.end(caller, body)))
+        async with store_in_time():
+            message = await self._service.end(caller, body)
+        return answer(EndAnswer(message=message))
 
     async def show(self, request: Request) -> Response:
         caller = caller_of(request, self._authenticator)
-        shown = await self._service.show(
-            caller, request.path_params["session_id"], request.headers.get(SESSION_KEY_HEADER)
-        )
+        shown_key = request.headers.get(SESSION_KEY_HEADER)
+        async with store_in_time():
+            shown = await self._service.show(caller, request.path_params["session_id"], shown_key)
         timeline = None
         if shown.timeline is not None:
             timeline = [
@@ -114,4 +126,25 @@ class SessionRoutes:
                 )
                 for entry in shown.timeline
             ]
-        return answer(SessionAnswer.of(shown.session, shown.position, timeline))
+        waiting = shown.waiting
+        return answer(
+            SessionAnswer.of(
+                shown.session,
+                waiting.position if waiting else None,
+                waiting.estimated_wait_s if waiting else None,
+                timeline,
+            )
+        )
+
+    async def index(self, request: Request) -> Response:
+        caller_of(request, self._authenticator).require_secret()
+        wanted, limit = wanted_of(request), limit_of(request)
+        after = place_of(request.query_params.get("cursor"))
+        async with store_in_time():
+            page = await self._listing.page(wanted, limit=limit, after=after)
+        return answer(SessionsAnswer.of(page.entries, cursor_to(page.next)))
+
+    async def erase(self, request: Request) -> Response:
+        caller = caller_of(request, self._authenticator)
+        await self._service.erase(caller, request.path_params["session_id"])
+        return answer(ErasedAnswer())

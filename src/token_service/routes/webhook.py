@@ -23,10 +23,12 @@ class WebhookRoute:
         service: SessionService,
         verifier: WebhookVerifier,
         *,
+        arrived: Callable[[float], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._service = service
         self._verifier = verifier
+        self._arrived = arrived
         self._clock = clock
 
     async def receive(self, request: Request) -> Response:
@@ -38,6 +40,7 @@ class WebhookRoute:
         except WebhookRejectedError as error:
             _log.warning("webhook.rejected", why=error.why, size=len(body))
             raise
+        self._arrived(self._clock())
         _log.debug("webhook.received", webhook_event=notice.event, room=notice.room, id=notice.id)
         await self._service.notice(notice)
         return answer(WebhookAnswer())

@@ -1,0 +1,236 @@
+"""What an event stream says: first what was missed, then what happens, then why it ends."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from assistant.sessions.errors import StoreUnavailableError
+from assistant.sessions.record import Session
+from assistant.sessions.store import keys
+from assistant.sessions.store.client import translated
+from token_service import sse
+from token_service.errors import TooManyStreamsError
+from token_service.event_feed import End, Entry, EventFeed, Listener
+from token_service.public_events import ENDS, RECORDED, published
+
+# Each is an open connection and two tasks; requests have their own places.
+MAX_STREAMS = 500
+# Tabs of one user; a page cannot take everybody's places with one session.
+MAX_STREAMS_PER_SESSION = 8
+HISTORY_ENTRIES = 500  # read at once
+START = "0-0"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Timing:
+    """Bounds of a stream's life, in seconds."""
+
+    #: Proxies close what is silent for 30 s or more.
+    heartbeat_s: float = 15.0
+    #: A reader that takes nothing for so long is cut off.
+    send_timeout_s: float = 15.0
+    #: Then it is asked to resume, so that keys that were taken away stop working.
+    life_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One entry of the stream that is told; `id` None: where it stands there is not known."""
+
+    id: str | None
+    session: str
+    name: str
+    data: str
+
+
+class EventStreams:
+    """Streams of this replica."""
+
+    def __init__(self, redis: Redis, feed: EventFeed, timing: Timing | None = None) -> None:
+        self._redis = redis
+        self._feed = feed
+        self._timing = timing or Timing()
+        self._open: Counter[str | None] = Counter()
+
+    @property
+    def count(self) -> int:
+        """How many streams are open."""
+        return self._open.total()
+
+    async def open(
+        self, session: Session | None, *, after: str | None, page: bool
+    ) -> "EventStream | None":
+        """A stream about one session, or about all (None); whoever gets it closes it.
+
+        `after`: the id of the last event that the reader has; None: all of a session, or of all
+        sessions what comes. `page`: as web pages see it. Returns None if the session is over and
+        there is nothing more to say.
+
+        Raises:
+            TooManyStreamsError: there is no place now.
+            StoreUnavailableError: Redis does not answer.
+        """
+        key = None if session is None else session.id
+        busy = key is not None and self._open[key] >= MAX_STREAMS_PER_SESSION
+        if busy or self.count >= MAX_STREAMS:
+            raise TooManyStreamsError
+        listener = self._feed.listen(key)
+        self._open[key] += 1
+
+        def close() -> None:
+            self._feed.leave(listener)
+            self._open[key] -= 1
+            if self._open[key] <= 0:
+                del self._open[key]
+
+        stream = EventStream(
+            self._redis, listener, session, page=page, timing=self._timing, on_close=close
+        )
+        try:
+            await stream.begin(after)
+        except BaseException:
+            stream.close()
+            raise
+        if stream.is_over:
+            stream.close()
+            return None
+        return stream
+
+
+class EventStream:
+    """One reader's stream; `begin` it, send its `frames`, `close` it."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        listener: Listener,
+        session: Session | None,
+        *,
+        page: bool,
+        timing: Timing,
+        on_close: Callable[[], None],
+    ) -> None:
+        self.timing = timing
+        self._redis = redis
+        self._listener = listener
+        self._session = session
+        self._page = page
+        self._on_close: Callable[[], None] | None = on_close
+        self._key = keys.EVENTS if session is None else keys.session_events(session.id)
+        #: The last entry that was told or left out; None: whatever comes next is news.
+        self._cursor: str | None = None
+        self._truncated = False
+        self._first: list[_Row] = []
+        #: Whether the session's end was told, or was there before.
+        self._over = session is not None and session.terminal
+
+    @property
+    def is_over(self) -> bool:
+        return self._over and not any(row.name in RECORDED for row in self._first)
+
+    def close(self) -> None:
+        if self._on_close is not None:
+            self._on_close()
+            self._on_close = None
+
+    async def begin(self, after: str | None) -> None:
+        """Read the first of what was missed.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer.
+        """
+        if after is None and self._session is None:
+            return
+        self._cursor = after or START
+        await self._look_for_gap()
+        self._first = await self._missed()
+
+    async def frames(self) -> AsyncGenerator[bytes]:
+        yield sse.opening()
+        if self._truncated:
+            yield sse.frame("stream.truncated", {"name": "stream.truncated", "at": time.time()})
+        try:
+            async for chunk in self._history():
+                yield chunk
+        except StoreUnavailableError:
+            yield sse.comment(f"{End.AWAY}; resume")
+            return
+        until = time.monotonic() + self.timing.life_s
+        while time.monotonic() < until and not self._over:
+            entries = await self._listener.next(self.timing.heartbeat_s)
+            if not entries:
+                if self._listener.end is not None:
+                    yield sse.comment(f"{self._listener.end}; resume")
+                    return
+                yield sse.comment("still here")
+                continue
+            rows = [self._row_of(entry) for entry in entries]
+            if any(row.id is None for row in rows):
+                break
+            for chunk in self._told(rows):
+                yield chunk
+        yield sse.comment("the session is over" if self._over else "resume")
+
+    async def _history(self) -> AsyncGenerator[bytes]:
+        rows = self._first
+        while rows:
+            for chunk in self._told(rows):
+                yield chunk
+            rows = await self._missed() if len(rows) == HISTORY_ENTRIES else []
+
+    def _told(self, rows: Iterable[_Row]) -> Iterator[bytes]:
+        """The frames of what is new and public, in order."""
+        for row in rows:
+            if row.id is None or (self._cursor and _place(row.id) <= _place(self._cursor)):
+                continue
+            self._cursor = row.id
+            self._over |= self._session is not None and row.name in ENDS
+            event = published(row.session, row.name, json.loads(row.data), page=self._page)
+            if event is not None:
+                yield sse.frame(event.name, event.streamed(), event_id=row.id)
+
+    def _row_of(self, entry: Entry) -> _Row:
+        entry_id = entry.id if self._session is None else entry.entry
+        return _Row(entry_id, entry.session, entry.name, entry.data)
+
+    async def _missed(self) -> list[_Row]:
+        with translated():
+            found = cast(
+                "list[tuple[str, dict[str, str]]]",
+                await self._redis.xrange(self._key, min=f"({self._cursor}", count=HISTORY_ENTRIES),
+            )
+        about = "" if self._session is None else self._session.id
+        return [
+            _Row(entry_id, row.get("session", about), row["name"], row["data"])
+            for entry_id, row in found
+        ]
+
+    async def _look_for_gap(self) -> None:
+        """Find out whether something after the cursor may be gone; what is kept is told anyway."""
+        cursor = _place(self._cursor or START)
+        with translated():
+            try:
+                info = await self._redis.xinfo_stream(self._key)
+            except ResponseError:
+                # There is no stream.
+                self._truncated, self._cursor = cursor > (0, 0), START
+                return
+        first, last = info["first-entry"], _place(info["last-generated-id"])
+        trimmed = info["entries-added"] > info["length"]
+        # An id of the future is of another Redis: nothing is known about it.
+        is_foreign = cursor > last
+        is_gone = trimmed and (first is None or cursor < _place(first[0]))
+        self._truncated = is_foreign or is_gone
+        if is_foreign:
+            self._cursor = START
+
+
+def _place(entry_id: str) -> tuple[int, int]:
+    ms, _, place = entry_id.partition("-")
+    return int(ms), int(place or 0)
