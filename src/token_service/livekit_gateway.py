@@ -32,6 +32,10 @@ ROOM_MARK = "livekit-voice-assistant"
 # dispatch and a second try, so it only has to cover a token's way to the start of its session.
 ROOM_MEMORY_S = 60.0
 ROOM_MEMORY = 10_000
+# What LiveKit answers for a node that died: "no response from servers".
+NODE_GONE_STATUS = 503
+# A room that is made only to be deleted must not outlive a failure of that.
+REVIVED_S = 30
 
 _PRESENT = frozenset({ParticipantInfo.State.JOINED, ParticipantInfo.State.ACTIVE})
 _COMING = frozenset({ParticipantInfo.State.JOINING, ParticipantInfo.State.JOINED})
@@ -184,11 +188,25 @@ class LiveKitGateway:
                 await self._call("RemoveParticipant", self._api.room.remove_participant(request))
 
     async def delete_room(self, room: str) -> None:
-        """Disconnect everybody and close the room; one that is not there is no error."""
+        """Disconnect everybody and close the room; one that is not there is no error.
+
+        A room whose LiveKit node died belongs to nobody who could close it, until somebody asks
+        for it anew, which hands it to a living node.
+        Source: livekit-server 1.13.5, pkg/service/roomallocator.go, SelectRoomNode.
+        """
         self.doubt(room)
+        request = api.DeleteRoomRequest(room=room)
         with _absent_is_fine():
-            request = api.DeleteRoomRequest(room=room)
-            await self._call("DeleteRoom", self._api.room.delete_room(request))
+            try:
+                await self._call("DeleteRoom", self._api.room.delete_room(request))
+            except LiveKitUnavailableError as error:
+                if error.status != NODE_GONE_STATUS:
+                    raise
+                revival = api.CreateRoomRequest(
+                    name=room, empty_timeout=REVIVED_S, departure_timeout=REVIVED_S
+                )
+                await self._call("CreateRoom", self._api.room.create_room(revival))
+                await self._call("DeleteRoom", self._api.room.delete_room(request))
 
     async def room_exists(self, room: str) -> bool:
         listed = await self._call(
@@ -243,7 +261,7 @@ class LiveKitGateway:
             async with asyncio.timeout(TIMEOUT_S):
                 return await call
         except api.TwirpError as error:
-            detail = f"{error.code}: {error.message}"
+            detail = f"{error.code} ({error.status}): {error.message}"
             raise LiveKitUnavailableError(name, detail, status=error.status) from error
         except (aiohttp.ClientError, OSError) as error:  # asyncio's TimeoutError is an OSError
             detail = str(error) or type(error).__name__

@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,15 @@ class LiveKitServer:
 
     url: str
     keys: LiveKitKeys
+    supervisor: Supervisor = field(repr=False)
+
+    async def crash(self) -> None:
+        """Kill it (-9) and start it again; its own Redis stays."""
+        running = self.supervisor["livekit"]
+        running.stopping = True
+        self.supervisor.kill("livekit")
+        await running.exited.wait()
+        await self.supervisor.start(running.part)
 
     async def join(self, room: str, identity: str, *, agent: bool = False) -> rtc.Room:
         """A participant in the room; disconnect it in the end."""
@@ -96,7 +105,7 @@ async def running_livekit(folder: Path) -> AsyncIterator[LiveKitServer]:
     ]
     async with Supervisor(folder / "livekit-log") as supervisor:
         await supervisor.start_all(parts)
-        yield LiveKitServer(livekit_url(ports), keys)
+        yield LiveKitServer(livekit_url(ports), keys, supervisor)
 
 
 def new_session(session_id: str, **changes: Any) -> Session:

@@ -212,3 +212,24 @@ async def test_rooms_are_listed_by_prefix(gateway: LiveKitGateway) -> None:
     await make(gateway, "vb-ours")
     await make(gateway, "theirs-vb-")
     assert await gateway.rooms("vb-") == ["vb-ours"]
+
+
+async def test_a_room_of_a_dead_node_can_be_deleted(
+    gateway: LiveKitGateway, livekit: LiveKitServer
+) -> None:
+    """LiveKit was killed with people in a room, and nobody comes back to it: it can be closed."""
+    await make(gateway, "va-orphan")
+    user = await livekit.join("va-orphan", "u")
+    await livekit.crash()
+    await leave(user)
+
+    async def deleted() -> bool:
+        try:
+            await gateway.delete_room("va-orphan")
+        except LiveKitUnavailableError:
+            # For some seconds LiveKit takes its former self to be alive.
+            return False
+        return True
+
+    await until(deleted)
+    assert (await gateway.observe("va-orphan")).room_exists is False
