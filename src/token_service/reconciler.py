@@ -22,12 +22,14 @@ from assistant.sessions.errors import (
     StoreUnavailableError,
 )
 from assistant.sessions.metadata import JobMetadata
-from assistant.sessions.record import Session, State, is_session_id, room_name, session_of_room
+from assistant.sessions.record import Session, State, is_session_id, room_name
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import SessionStore
 from assistant.sessions.store.workers import WorkerRegistry, fleet_jobs
+from token_service.hearing import Hearing
 from token_service.judge import JUDGE_INTERVAL_S, Judge
 from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableError, Seen
+from token_service.sweep import SWEEP_INTERVAL_S, Sweep
 
 POLL_INTERVAL_S = 0.05  # A caller whose agent was lost waits for it.
 BUSY_POLL_INTERVAL_S = 0.01  # More was due than there were places.
@@ -38,16 +40,12 @@ MAX_POKED = 10_000  # Beyond it, a poke is left to the next poll: Redis knows th
 MAX_ROUNDS = 12
 # Shorter waits are waited out in place; being claimed anew would cost a poll interval.
 WAIT_HERE_S = 0.1
-RECONCILE_TIMEOUT_S = 12.0  # Shorter than the claim, so that a session has one reconciler.
+RECONCILE_TIMEOUT_S = 12.0
 AGAIN_S = 0.5  # Another replica is on it, or the rounds were used up.
 LIVEKIT_RETRY_S = 1.0
 CLEAN_UP_RETRY_S = 10.0  # Nobody waits for an ended session's room to go.
 RETRY_BASE_S = 0.05
 RETRY_MAX_S = 2.0
-SWEEP_INTERVAL_S = 15.0
-# A session's own end may be deleting the room right now, and a start storing its record.
-ORPHAN_GRACE_S = 10.0
-SWEEP_DELETES = 50  # Rooms deleted in one sweep; the next one goes on.
 
 _NOBODY: frozenset[str] = frozenset()
 _EMPTY = Seen(room_exists=False, users=_NOBODY, agents=_NOBODY, arriving=_NOBODY)
@@ -105,11 +103,13 @@ class Reconciler:
         self._judge = Judge(
             store=store, workers=workers, poke=self.poke, clock=clock, monotonic=monotonic
         )
+        self._hearing = Hearing()
         self._wake = asyncio.Event()
         self._places = asyncio.Semaphore(CONCURRENCY)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        #: Rooms without a live session, by when a sweep first found them so.
-        self._orphans: dict[str, float] = {}
+        self.sweep = Sweep(
+            store=store, due=due, gateway=gateway, room_prefix=room_prefix, clock=clock
+        )
 
     def poke(self, session_id: str) -> None:
         """Reconcile the session as soon as this process can; returns at once."""
@@ -172,34 +172,6 @@ class Reconciler:
             except SessionNotFoundError:
                 await self._drop(session_id)
 
-    async def sweep(self) -> None:
-        """Find what no event leads to: rooms without a session, sessions without a next check.
-
-        A room is deleted when sweeps have found no live session for it during ORPHAN_GRACE_S.
-
-        Raises:
-            StoreUnavailableError, LiveKitUnavailableError: nothing is known, so nothing is done.
-        """
-        for session_id in await self._store.unwatched():
-            _log.warning("sweep.unwatched", session=session_id)
-            await self._due.check_now(session_id)
-        rooms = await self._gateway.rooms(self._room_prefix)
-        ours = {room: owner for room in rooms if (owner := self._owner(room)) is not None}
-        live = await self._store.are_live(list(ours.values()))
-        now = self._clock()
-        self._orphans = {
-            room: self._orphans.get(room, now)
-            for room, is_live in zip(ours, live, strict=True)
-            if not is_live
-        }
-        due = [room for room, since in self._orphans.items() if now >= since + ORPHAN_GRACE_S]
-        for room in due[:SWEEP_DELETES]:
-            _log.warning("sweep.orphan_room", room=room)
-            await self._gateway.delete_room(room)
-
-    def _owner(self, room: str) -> str | None:
-        return session_of_room(self._room_prefix, room)
-
     async def _work(self, session_id: str) -> None:
         try:
             await self.reconcile(session_id)
@@ -237,6 +209,7 @@ class Reconciler:
     async def _reconcile(self, held: _Held) -> None:
         try:
             for _ in range(MAX_ROUNDS):
+                held.until = await self._due.renew(held.session.id, held.until)
                 observed = await self._observe(held)
                 actions = lifecycle.plan(held.session, observed, self._limits, self._clock())
                 if await self._carry_out(held, actions):
@@ -263,6 +236,7 @@ class Reconciler:
             ahead = None if position is None else position - 1
         if held.seen is None and lifecycle.needs_observation(session):
             held.seen = await self._gateway.observe(session.room)
+            self._hearing.looked(self._clock(), answered=held.seen.agents is not None)
             if held.seen.room_exists is False:
                 self._gateway.doubt(session.room)
         seen, fleet = held.seen or Seen(), held.fleet
@@ -271,6 +245,7 @@ class Reconciler:
             users=seen.users,
             agents=seen.agents,
             arriving=seen.arriving,
+            answering_since=self._hearing.since,
             workers=None if fleet is None else fleet.workers,
             free_slots=None if fleet is None else fleet.free_slots,
             ahead=ahead,
@@ -288,6 +263,7 @@ class Reconciler:
     async def _carry_out(self, held: _Held, actions: list[act.Action]) -> bool:
         """Do what was planned, in order; True: that was all for now."""
         for action in actions:
+            held.until = await self._due.renew(held.session.id, held.until)
             match action:
                 case act.Record(event):
                     if await self._record(held, event):

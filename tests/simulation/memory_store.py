@@ -14,7 +14,7 @@ from assistant.sessions import events as ev
 from assistant.sessions import lifecycle
 from assistant.sessions.errors import SessionNotFoundError
 from assistant.sessions.record import Session, State
-from assistant.sessions.store.queue import CLAIM_S, DueQueue
+from assistant.sessions.store.queue import CLAIM_S, RENEW_AFTER_S, DueQueue
 from assistant.sessions.store.records import Bounds, Carrier, SessionStore
 from assistant.sessions.store.workers import Beat, Heard, WorkerRegistry
 
@@ -243,6 +243,16 @@ class MemoryDue(DueQueue):
             self._memory.set_due(session_id, now + CLAIM_S)
         await self._link()
         return ids
+
+    async def renew(self, session_id: str, held: float) -> float:
+        until = self._clock() + CLAIM_S
+        if until < held + RENEW_AFTER_S:
+            return held
+        await self._link()
+        if self._memory.due.get(session_id) != held:
+            return held
+        self._memory.set_due(session_id, until)
+        return until
 
     async def check_at(
         self, session_id: str, at: float, *, version: int, held: float | None = None

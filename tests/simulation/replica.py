@@ -39,7 +39,7 @@ class SimGateway(LiveKitGateway):
 
     async def observe(self, room: str) -> Seen:
         seen = await super().observe(room)
-        self._looks.saw(room, seen, self._livekit.now)
+        self._looks.seen[room] = seen
         return seen
 
     async def delete_room(self, room: str) -> None:

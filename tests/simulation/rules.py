@@ -32,13 +32,6 @@ class Looks:
 
     seen: dict[str, Seen] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
-    #: By room, when LiveKit last said who is there, and when the time before.
-    answered_at: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    def saw(self, room: str, seen: Seen, now: float) -> None:
-        self.seen[room] = seen
-        if seen.agents is not None:
-            self.answered_at[room] = (now, self.answered_at.get(room, (now, now))[0])
 
 
 class Rules:
@@ -137,10 +130,7 @@ class Rules:
                 timed_out = event.at >= (session.ending_at or 0) + ENDING_TIMEOUT_S
                 known = empty or timed_out or session.room in looks.deleted
             case ev.AgentLost() if event.detail == GONE:
-                last, before = looks.answered_at[session.room]
-                # Who could not look for so long may take a second restart for the first one.
-                is_blind = last - before > RESTART_S
-                known = is_blind or not self._is_coming_back(session.id, event.attempt)
+                known = not self._is_coming_back(session.id, event.attempt)
             case _:
                 known = True
         if not known:

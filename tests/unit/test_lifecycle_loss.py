@@ -5,9 +5,10 @@ import pytest
 from assistant.sessions import actions as act
 from assistant.sessions import events as ev
 from assistant.sessions import lifecycle
-from assistant.sessions.planning import CLAIM_TIMEOUT_S
+from assistant.sessions.planning import CLAIM_TIMEOUT_S, UNSEEN_GRACE_S
 from assistant.sessions.record import Reason, Session, State
 from tests.unit.lifecycle_world import LIMITS, created
+from token_service.hearing import BREAK_S, Hearing
 
 NOW = 1000.0
 
@@ -98,3 +99,36 @@ def test_an_agent_that_comes_back_after_it_was_replaced_is_removed() -> None:
     )
     actions = lifecycle.plan(session, observed, LIMITS, NOW + 20)
     assert actions[0] == act.Evict(frozenset({"agent-a-1"}))
+
+
+def test_the_time_in_which_livekit_was_silent_does_not_count() -> None:
+    """An agent that is not listed may come back for as long after LiveKit's silence as ever."""
+    unseen = lifecycle.apply(_claimed(), ev.AgentUnseen(at=NOW + 10, attempt=1))
+    answers_again = NOW + 60
+
+    def seen_at(now: float) -> list[act.Action]:
+        empty = act.Observed(
+            room_exists=True,
+            users=frozenset({unseen.user_id}),
+            agents=frozenset(),
+            arriving=frozenset(),
+            answering_since=answers_again,
+        )
+        return lifecycle.plan(unseen, empty, LIMITS, now)
+
+    def loses(actions: list[act.Action]) -> bool:
+        return any(isinstance(a, act.Record) and isinstance(a.event, ev.AgentLost) for a in actions)
+
+    assert not loses(seen_at(answers_again + UNSEEN_GRACE_S - 0.1))
+    assert loses(seen_at(answers_again + UNSEEN_GRACE_S))
+
+
+@pytest.mark.parametrize(("silent_s", "breaks"), [(BREAK_S / 2, False), (BREAK_S * 2, True)])
+def test_only_a_long_silence_is_a_break(silent_s: float, *, breaks: bool) -> None:
+    """One look without an answer puts nothing off, and no looks at all are no silence."""
+    hearing = Hearing()
+    hearing.looked(NOW, answered=True)
+    hearing.looked(NOW + 100, answered=True)
+    hearing.looked(NOW + 100 + silent_s / 2, answered=False)
+    hearing.looked(NOW + 100 + silent_s, answered=True)
+    assert (hearing.since is not None) is breaks

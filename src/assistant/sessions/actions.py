@@ -23,6 +23,8 @@ class Observed:
     agents: frozenset[str] | None = None
     #: Agents that are on their way into the room.
     arriving: frozenset[str] | None = None
+    #: When LiveKit answered again after it had been silent (Unix seconds); None: it was not.
+    answering_since: float | None = None
     #: Workers whose beat is fresh, and the sessions that could still be admitted.
     workers: int | None = None
     free_slots: int | None = None

@@ -32,6 +32,7 @@ JOIN_LISTING_GRACE_S = 3.0  # The worker's report may be ahead of LiveKit's list
 # After a restart of LiveKit its rooms are empty until everybody has come back, for up to 4 s
 # (measured); whoever is still not there then, is gone.
 UNSEEN_GRACE_S = 5.0
+UNSEEN_RECHECK_S = 1.0  # So that a restart, or a silence, in that time is noticed.
 CREATED_TIMEOUT_S = 3600.0  # A token was minted, and nobody ever started the session.
 RECHECK_S = 10.0  # How stale an unchanged live session may become without any event.
 # A user who has just got a token is about to join, and waits for the agent.
@@ -269,7 +270,8 @@ def _plan_active(session: Session, observed: Observed, limits: Limits, now: floa
     if listed_from > now:
         deadlines.append(listed_from)
     if session.unseen_at is not None:
-        deadlines.append(session.unseen_at + UNSEEN_GRACE_S)
+        deadlines.append(now + UNSEEN_RECHECK_S)
+        deadlines.append(_unseen_until(session.unseen_at, observed))
     if session.user_left_at is not None:
         deadlines.append(session.user_left_at + session.user_return_timeout_s)
     elif session.user_joined_at is None:
@@ -293,7 +295,7 @@ def _plan_agent(session: Session, observed: Observed, now: float) -> Record | No
         return Record(ev.AgentJoined(at=now, attempt=session.attempt))
     if session.unseen_at is None:
         return Record(ev.AgentUnseen(at=now, attempt=session.attempt))
-    if now < session.unseen_at + UNSEEN_GRACE_S:
+    if now < _unseen_until(session.unseen_at, observed):
         return None
     if observed.room_exists is False:
         return _end(now, Reason.ROOM_DELETED)
@@ -301,6 +303,14 @@ def _plan_agent(session: Session, observed: Observed, now: float) -> Record | No
     return Record(
         ev.AgentLost(at=now, attempt=session.attempt, detail=detail, reason=Reason.AGENT_LOST)
     )
+
+
+def _unseen_until(unseen_at: float, observed: Observed) -> float:
+    """Until when an agent that is not listed may come back.
+
+    While LiveKit was silent it may have restarted once more, so that time does not count.
+    """
+    return max(unseen_at, observed.answering_since or unseen_at) + UNSEEN_GRACE_S
 
 
 def _plan_presence(session: Session, observed: Observed, now: float) -> Record | None:

@@ -8,7 +8,10 @@ from redis.asyncio import Redis
 from assistant.sessions.store import keys
 from assistant.sessions.store.client import script, translated
 
-CLAIM_S = 15.0  # A replica that died gives its claims back after this long.
+# A replica that died gives its claims back after this long. Longer than any one call of a
+# reconcile, which renews its claim between them.
+CLAIM_S = 5.0
+RENEW_AFTER_S = 1.0
 # The schedule of a deployment that nobody runs any more; live sessions renew it every few seconds.
 KEEP_S = 7 * 86_400
 
@@ -21,6 +24,7 @@ class DueQueue:
         self._clock = clock
         self._claim = redis.register_script(script("due.lua"))
         self._defer = redis.register_script(script("defer.lua"))
+        self._renew = redis.register_script(script("renew.lua"))
 
     async def claim(self, limit: int) -> list[str]:
         """Up to `limit` due sessions, each handed to this caller alone for CLAIM_S."""
@@ -38,6 +42,19 @@ class DueQueue:
         until = self._clock() + CLAIM_S
         await self._set(session_id, until)
         return until
+
+    async def renew(self, session_id: str, held: float) -> float:
+        """Hold the session for CLAIM_S from now; returns until when.
+
+        `held` comes back if it was claimed less than RENEW_AFTER_S ago, or if somebody asked for a
+        check since.
+        """
+        until = self._clock() + CLAIM_S
+        if until < held + RENEW_AFTER_S:
+            return held
+        with translated():
+            renewed = await self._renew(keys=[keys.DUE], args=[session_id, held, until])
+        return until if renewed else held
 
     async def check_at(
         self, session_id: str, at: float, *, version: int, held: float | None = None
