@@ -143,7 +143,7 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         Route("/api/sessions/{session_id}/deliveries", deliveries.of_session, methods=["GET"]),
         Route("/api/events", events.of_all, methods=["GET"]),
         Route("/api/deliveries", deliveries.index, methods=["GET"]),
-        Route("/api/deliveries/{delivery_id}/replay", deliveries.replay, methods=["POST"]),
+        Route("/api/deliveries/{delivery_id}/replay", once(deliveries.replay), methods=["POST"]),
         Route("/livekit/webhook", webhook.receive, methods=["POST"]),
         Route("/livez", health.live, methods=["GET"]),
         Route("/readyz", health.ready, methods=["GET"]),

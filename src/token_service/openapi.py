@@ -145,6 +145,7 @@ OPERATIONS = (
         method="post",
         path="/api/deliveries/{deliveryId}/replay",
         summary="Deliver once more, under the same webhook-id; for secret keys",
+        once=True,
         answer=answers.DeliveryAnswer,
         status=202,
         problems=("forbidden", "invalid_query", "delivery_not_found", "endpoint_gone"),

@@ -1,17 +1,20 @@
 """Answers at rest: Redis keeps them, and cannot read them.
 
-An answer may hold a token or a session key. It is encrypted with HMAC-SHA256 in counter mode and
-authenticated with HMAC-SHA256 over nonce and ciphertext (encrypt, then MAC), under keys that are
-derived from the service's secret and from a context that Redis never sees in the clear.
+An answer may hold a token or a session key. It is sealed with AES-256-GCM under a key that is
+derived from the service's secret, and bound to a context that Redis never sees in the clear.
 """
 
 import base64
-import hashlib
-import hmac
+import binascii
 import secrets
 
-_NONCE = 16
-_MAC = 32
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
 
 
 class Seal:
@@ -19,35 +22,27 @@ class Seal:
         self._secret = secret.encode()
 
     def seal(self, context: bytes, plain: bytes) -> str:
-        """`plain`, to be opened only with the same secret and context. A nonce is used once."""
-        nonce = secrets.token_bytes(_NONCE)
-        key, mac_key = self._keys(context)
-        hidden = _xor(plain, _stream(key, nonce, len(plain)))
-        return base64.b64encode(nonce + hidden + _mac(mac_key, nonce + hidden)).decode()
+        """`plain`, to be opened only with the same secret and context."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        hidden = self._cipher(context).encrypt(nonce, plain, context)
+        return base64.b64encode(nonce + hidden).decode()
 
     def open(self, context: bytes, sealed: str) -> bytes | None:
         """What was sealed; None: with another secret or context, or it was changed."""
-        data = base64.b64decode(sealed)
-        body, mac = data[:-_MAC], data[-_MAC:]
-        key, mac_key = self._keys(context)
-        if len(body) < _NONCE or not hmac.compare_digest(mac, _mac(mac_key, body)):
+        try:
+            data = base64.b64decode(sealed, validate=True)
+        except binascii.Error:
             return None
-        nonce, hidden = body[:_NONCE], body[_NONCE:]
-        return _xor(hidden, _stream(key, nonce, len(hidden)))
+        if len(data) < _NONCE_BYTES + _TAG_BYTES:
+            return None
+        try:
+            return self._cipher(context).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], context)
+        except InvalidTag:
+            return None
 
-    def _keys(self, context: bytes) -> tuple[bytes, bytes]:
-        root = _mac(self._secret, b"assistant idempotency " + hashlib.sha256(context).digest())
-        return _mac(root, b"encrypt"), _mac(root, b"authenticate")
-
-
-def _mac(key: bytes, data: bytes) -> bytes:
-    return hmac.digest(key, data, "sha256")
-
-
-def _stream(key: bytes, nonce: bytes, length: int) -> bytes:
-    blocks = range(-(-length // 32))
-    return b"".join(_mac(key, nonce + block.to_bytes(8, "big")) for block in blocks)[:length]
-
-
-def _xor(data: bytes, stream: bytes) -> bytes:
-    return bytes(a ^ b for a, b in zip(data, stream, strict=True))
+    def _cipher(self, context: bytes) -> AESGCM:
+        # A key for each context: random nonces repeat only after billions of uses of one key.
+        derived = HKDF(SHA256(), 32, salt=context, info=b"assistant idempotency").derive(
+            self._secret
+        )
+        return AESGCM(derived)

@@ -60,6 +60,16 @@ def test_the_first_answer_again(http: httpx.Client, path: str) -> None:
     assert again.headers["cache-control"] == "no-store"
 
 
+def test_a_post_without_a_body_is_done_once(http: httpx.Client) -> None:
+    """A replay of a delivery honours the header as every other POST does."""
+    path, key = f"/api/deliveries/{'0' * 32}/replay", new_id()
+    first = http.post(path, headers={"Idempotency-Key": key})
+    again = http.post(path, headers={"Idempotency-Key": key})
+    refused(first, 404, "delivery_not_found")
+    assert again.content == first.content
+    assert again.headers["idempotency-replayed"] == "true"
+
+
 def test_what_is_final_is_repeated(stack: Stack, http: httpx.Client) -> None:
     """A refusal that would come again is kept: nobody can make it succeed under the same key."""
     session_id, key = new_id(), new_id()

@@ -125,7 +125,7 @@ def test_forgeries(stack: Stack, http: httpx.Client) -> None:
         (body, "nonsense"),
         (body, f"Bearer {good}"),
         (body, jwt.encode(claims, "t" * 40, "HS256")),
-        (body, jwt.encode(claims, None, "none")),
+        (body, jwt.encode(claims, "", "none")),
         (body, signature(stack, body, iss="APIother")),
         (body, signature(stack, body, exp=now - 120)),
         (body, signature(stack, body, exp=now + 86_400)),

@@ -25,7 +25,7 @@ def test_the_same_twice_looks_different() -> None:
     assert Seal(SECRET).seal(b"c", b"answer") != Seal(SECRET).seal(b"c", b"answer")
 
 
-@pytest.mark.parametrize("position", [0, 15, 16, 20, -33, -32, -1])
+@pytest.mark.parametrize("position", [0, 11, 12, 20, -17, -16, -1])
 def test_a_changed_byte_is_noticed(position: int) -> None:
     """Nonce, text and authentication are all covered."""
     data = bytearray(base64.b64decode(Seal(SECRET).seal(b"c", b"an answer")))
@@ -33,7 +33,7 @@ def test_a_changed_byte_is_noticed(position: int) -> None:
     assert Seal(SECRET).open(b"c", base64.b64encode(data).decode()) is None
 
 
-@pytest.mark.parametrize("length", [0, 1, 31, 47])
+@pytest.mark.parametrize("length", [0, 1, 12, 27])
 def test_what_is_too_short_is_nothing(length: int) -> None:
     """Whatever lies in Redis, opening it does not fail otherwise."""
     assert Seal(SECRET).open(b"c", base64.b64encode(b"x" * length).decode()) is None

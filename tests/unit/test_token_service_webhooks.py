@@ -74,7 +74,7 @@ def join_token() -> str:
         (signed(b"\xff"), b"\xff"),
         (signed(b'{"event": 7}'), b'{"event": 7}'),
         (join_token(), BODY),
-        (jwt.encode({"iss": KEY, "exp": NOW + 300}, None, "none"), BODY),
+        (jwt.encode({"iss": KEY, "exp": NOW + 300}, "", "none"), BODY),
         (jwt.encode({"iss": KEY, "exp": NOW + 300}, SECRET * 2, "HS512"), BODY),
     ],
 )

@@ -10,7 +10,7 @@ from assistant.sessions.store.client import script, translated
 KEEP_S = 86_400
 # Longer than any request takes (LiveKit 3.5 s, Redis a few times 2 s); the key of a replica that
 # died in between is free again after it.
-IN_FLIGHT_S = 30
+IN_FLIGHT_S = 15
 
 
 @dataclass(frozen=True, slots=True)
