@@ -77,9 +77,12 @@ class System:
 
 @asynccontextmanager
 async def running_system(
-    folder: Path, *, environ: Mapping[str, str] | None = None
+    folder: Path, *, environ: Mapping[str, str] | None = None, webhook_port: int | None = None
 ) -> AsyncIterator[System]:
-    """Everything, ready; `environ` goes to the service and the worker."""
+    """Everything, ready; `environ` goes to the service and the worker.
+
+    `webhook_port`: where LiveKit sends its webhooks instead of to the service.
+    """
     program = await livekit_program(tools_dir=PROJECT / "tools", environ=os.environ, progress=print)
     names = ("valkey", "livekit-valkey", "livekit", "stand-ins", "service", "worker")
     ports = assign(names, remembered={})
@@ -120,7 +123,7 @@ async def running_system(
             ports=livekit_ports,
             keys=keys,
             redis_port=ports["livekit-valkey"],
-            webhook_url=f"http://{HOST}:{ports['service']}/livekit/webhook",
+            webhook_url=f"http://{HOST}:{webhook_port or ports['service']}/livekit/webhook",
             needs=frozenset({"livekit-valkey"}),
         ),
         stand_ins_part(
