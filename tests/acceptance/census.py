@@ -124,6 +124,13 @@ class Census:
                     return standing
                 await asyncio.sleep(LOOK_S)
 
+    async def user_seen(self, session_id: str, within_s: float) -> None:
+        """Wait until the record says that the session's user has come."""
+        key = f"session:{session_id}"
+        async with asyncio.timeout(within_s):
+            while not await cast("Any", self._redis).hget(key, "userJoinedAt"):  # noqa: ASYNC110
+                await asyncio.sleep(LOOK_S)
+
     async def leftovers(self) -> list[str]:
         """What nobody needs any more once all sessions are over."""
         left = [f"room {name}" for name in await self.rooms()]
