@@ -3,20 +3,18 @@
 import asyncio
 import os
 import time
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
 from livekit import rtc
 from livekit.agents import (
     AgentSession,
-    AgentStateChangedEvent,
     CloseEvent,
     CloseReason,
-    ConversationItemAddedEvent,
     JobContext,
     JobProcess,
 )
-from livekit.agents.llm import ChatMessage
 
 from assistant import log
 from assistant.catalog.agent import AgentSpec
@@ -33,12 +31,12 @@ from assistant.worker import pipeline
 from assistant.worker.agent import Assistant
 from assistant.worker.fence import SUPERSEDED, Fence
 from assistant.worker.inactivity import Inactivity
+from assistant.worker.journal import Journal
 from assistant.worker.providers import registry
 from assistant.worker.reporter import Reporter
-from assistant.worker.turns import TurnReport, Turns
+from assistant.worker.teller import Teller
 
 _KIT = "kit"
-MAX_ITEM_CHARS = 8000  # About ten minutes of speech; what is longer is cut, at its end.
 # Somebody deleted the room, which ends the session whoever it was.
 _ROOM_GONE = frozenset({rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED})
 
@@ -111,12 +109,9 @@ class SessionJob:
         )
         self._store = SessionStore(self._redis, bounds)
         self._reporter = Reporter(self._store)
-        self._turns = Turns()
-        self._spoke = False
-        #: Whether the session knows why this job ends, or need not.
-        self._accounted = False
-        # The SDK ends the entrypoint before the conversation ends, so these two outlive it;
-        # the shutdown callback ends them.
+        self._teller = Teller(self._reporter, metadata, worker=kit.worker)
+        # The SDK ends the entrypoint before the conversation ends, so these outlive it; the
+        # shutdown callback ends them.
         self._background: list[asyncio.Task[None]] = []
 
     async def run(self) -> None:
@@ -126,7 +121,7 @@ class SessionJob:
             session = await self._claim()
         except SupersededError as error:
             _log.info("job.superseded", session=self._session_id, detail=error.detail)
-            self._accounted = True
+            self._teller.accounted = True
             ctx.shutdown("superseded")
             return
         self._start_background()
@@ -136,11 +131,11 @@ class SessionJob:
             if await self._is_over():
                 # Ended while its agent was still joining; nothing is wrong.
                 _log.info("job.ended_while_joining", session=self._session_id)
-                self._accounted = True
+                self._teller.accounted = True
                 ctx.shutdown("session over")
                 return
             # The SDK reports a raised entrypoint as a success: the session must learn of it here.
-            self._tell_lost(f"the job failed: {type(error).__name__}")
+            self._teller.tell_lost(f"the job failed: {type(error).__name__}")
             raise
 
     async def _is_over(self) -> bool:
@@ -164,10 +159,11 @@ class SessionJob:
         fence = Fence(
             self._store, self._session_id, self._attempt, grace_s=self._settings.redis_grace_s
         )
-        self._background = [
-            asyncio.create_task(self._reporter.run(), name="reporter"),
-            asyncio.create_task(fence.watch(self._leave), name="fence"),
-        ]
+        self._keep_running(self._reporter.run(), "reporter")
+        self._keep_running(fence.watch(self._leave), "fence")
+
+    def _keep_running(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._background.append(asyncio.create_task(work, name=name))
 
     def _leave(self, why: str, *, lost: bool) -> None:
         """The fence says that this job must not go on."""
@@ -175,7 +171,7 @@ class SessionJob:
             # The next agent is in the room, or will be any moment. Ending in order takes seconds,
             # in which the SDK of a process that was frozen would join the room once more.
             os._exit(0)
-        self._accounted = self._accounted or not lost
+        self._teller.accounted = self._teller.accounted or not lost
         self._ctx.shutdown(why)
 
     async def _converse(self, session: Session) -> None:
@@ -187,7 +183,7 @@ class SessionJob:
             group.create_task(self._join(), name="join")
             await asyncio.sleep(0)
             conversation = pipeline.build(spec, self._settings)
-            self._listen(conversation, spec)
+            self._accompany(conversation, spec)
             # An agent that takes over goes on; only the session's first one greets.
             said = None if session.active_at is None else await self._said()
         await conversation.start(
@@ -207,106 +203,43 @@ class SessionJob:
             _log.warning("job.history_unknown", session=self._session_id, error=str(error))
             return []
 
-    def _listen(self, conversation: AgentSession[None], spec: AgentSpec) -> None:
-        conversation.on("conversation_item_added", self._on_item)
-        conversation.on("agent_state_changed", self._on_agent_state)
+    def _accompany(self, conversation: AgentSession[None], spec: AgentSpec) -> None:
+        """Everything that follows the conversation beside the SDK."""
+        Journal(self._teller).follow(conversation)
         conversation.on("close", self._on_close)
         if spec.limits.inactivity_timeout_s is not None:
             inactivity = Inactivity(timeout_s=spec.limits.inactivity_timeout_s)
             inactivity.follow(conversation)
-            watch = asyncio.create_task(self._end_when_inactive(inactivity), name="inactivity")
-            self._background.append(watch)
+            self._keep_running(self._end_when_inactive(inactivity), "inactivity")
 
     async def _end_when_inactive(self, inactivity: Inactivity) -> None:
         await inactivity.wait()
         _log.info("job.inactive", session=self._session_id)
         # The service ends the session, and with it the room and this job.
-        self._tell(ev.EndRequested(at=time.time(), reason=Reason.INACTIVITY))
+        self._teller.tell(ev.EndRequested(at=time.time(), reason=Reason.INACTIVITY))
 
     async def _join(self) -> None:
         await self._ctx.connect()
-        self._tell(ev.AgentJoined(at=time.time(), attempt=self._attempt))
-
-    def _tell(self, event: ev.Event) -> None:
-        self._accounted = self._accounted or isinstance(event, ev.EndRequested | ev.AgentLost)
-        self._reporter.tell(self._session_id, event)
-
-    def _tell_lost(self, detail: str) -> None:
-        lost = ev.AgentLost(
-            at=time.time(),
-            attempt=self._attempt,
-            detail=detail,
-            worker=self._worker,
-            pid=os.getpid(),
-        )
-        self._tell(lost)
+        self._teller.tell(ev.AgentJoined(at=time.time(), attempt=self._attempt))
 
     def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
         """The room is lost for good; the SDK ends the job. Not said where the session is over."""
-        if self._accounted or reason == rtc.DisconnectReason.CLIENT_INITIATED:
+        if self._teller.accounted or reason == rtc.DisconnectReason.CLIENT_INITIATED:
             return
         if reason in _ROOM_GONE:
-            self._tell(ev.EndRequested(at=time.time(), reason=Reason.ROOM_DELETED))
+            self._teller.tell(ev.EndRequested(at=time.time(), reason=Reason.ROOM_DELETED))
         else:
-            self._tell_lost(f"disconnected from the room: {rtc.DisconnectReason.Name(reason)}")
-
-    def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
-        if event.new_state == "speaking" and not self._spoke:
-            self._spoke = True
-            self._tell(ev.AgentSpoke(at=event.created_at, attempt=self._attempt))
-
-    def _on_item(self, event: ConversationItemAddedEvent) -> None:
-        item = event.item
-        if not isinstance(item, ChatMessage) or item.role not in {"user", "assistant"}:
-            return
-        role: Any = item.role
-        self._keep(item, role)
-        self._turns, report = self._turns.add(role, item.metrics, interrupted=item.interrupted)
-        if report is not None:
-            self._report_turn(report)
-
-    def _keep(self, message: ChatMessage, role: Any) -> None:
-        """For the agent that may have to go on with the conversation."""
-        item = Item(
-            id=message.id,
-            role=role,
-            text=(message.text_content or "")[:MAX_ITEM_CHARS],
-            interrupted=message.interrupted,
-            at=message.created_at,
-        )
-        if item.text:
-            self._reporter.keep(self._session_id, self._attempt, item)
-
-    def _report_turn(self, report: TurnReport) -> None:
-        _log.info(
-            "turn.completed",
-            session=self._session_id,
-            turn=report.turn,
-            e2e_latency_s=report.e2e_latency_s,
-            interrupted=report.interrupted,
-        )
-        self._tell(
-            ev.TurnCompleted(
-                at=time.time(),
-                attempt=self._attempt,
-                turn=report.turn,
-                transcription_delay_s=report.transcription_delay_s,
-                end_of_turn_delay_s=report.end_of_turn_delay_s,
-                llm_ttft_s=report.llm_ttft_s,
-                tts_ttfb_s=report.tts_ttfb_s,
-                e2e_latency_s=report.e2e_latency_s,
-                interrupted=report.interrupted,
-            )
-        )
+            name = rtc.DisconnectReason.Name(reason)
+            self._teller.tell_lost(f"disconnected from the room: {name}")
 
     def _on_close(self, event: CloseEvent) -> None:
         """The SDK closed the conversation: by itself (an error), or because the job ends."""
-        if event.reason is CloseReason.JOB_SHUTDOWN or self._accounted:
+        if event.reason is CloseReason.JOB_SHUTDOWN or self._teller.accounted:
             # The job ends for a reason that the session knows. The SDK closes the conversation
             # of a lost room as if somebody had asked for it, which must not end the session.
             return
         failed = event.reason is CloseReason.ERROR
-        self._tell(
+        self._teller.tell(
             ev.EndRequested(
                 at=time.time(),
                 reason=Reason.ERROR if failed else Reason.AGENT_ENDED,
@@ -318,8 +251,8 @@ class SessionJob:
     async def _close(self, why: str) -> None:
         """The job's end; bounded, since the SDK waits for it without a limit."""
         if self._background:
-            if not self._accounted:
-                self._tell_lost(f"the job ended: {why}")
+            if not self._teller.accounted:
+                self._teller.tell_lost(f"the job ended: {why}")
             await self._reporter.flush()
         for task in self._background:
             task.cancel()
