@@ -206,6 +206,11 @@ class WorkerSettings(LiveKitSettings, SessionSettings, LogSettings, VendorSettin
         ge=0,
         description="Seconds that a job keeps its conversation while Redis is away.",
     )
+    speech_cache: str | None = Field(
+        None,
+        alias="ASSISTANT_SPEECH_CACHE",
+        description="Folder of greetings and apologies made before. Unset: the user's cache.",
+    )
     job_memory_limit_mb: float = Field(
         0,
         alias="ASSISTANT_JOB_MEMORY_LIMIT",

@@ -44,6 +44,9 @@ _RULES: Mapping[str, _Rule] = {
     "agent.lost": _Rule(("detail", "reason"), ("attempt",)),
     "user.joined": _Rule(),
     "user.left": _Rule(),
+    "provider.failed": _Rule(("provider", "kind"), ("stage",)),
+    "provider.recovered": _Rule(("provider",), ("stage",)),
+    "dead_air": _Rule(("apologized",), ("silence_s",)),
     "turn.completed": _Rule(("attempt", *_LATENCIES), ("turn", "interrupted")),
 }
 #: How a job is handed over inside; of no use to anybody else.

@@ -103,6 +103,7 @@ async def running_system(
         "REDIS_URL": valkey_url(ports["valkey"]),
         "PREWARM_POOL_SIZE": str(POOL_SIZE),
         "ASSISTANT_WEB_DIR": str(PROJECT / "web" / "dist"),
+        "ASSISTANT_SPEECH_CACHE": str(folder / "speech"),
         "GROQ_API_KEY": "stand-in",
         "ASSEMBLYAI_API_KEY": "stand-in",
         "INWORLD_API_KEY": "stand-in",

@@ -17,7 +17,7 @@ from livekit.plugins.turn_detector.multilingual import MultilingualModel
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.catalog import Catalog
 from assistant.settings import VendorSettings
-from assistant.worker import pipeline
+from assistant.worker import pipeline, stages
 from assistant.worker.providers import inference as inference_builder
 from assistant.worker.providers import registry
 from assistant.worker.providers import silero as silero_builder
@@ -43,7 +43,7 @@ async def test_every_shipped_agent_can_be_built(name: str) -> None:
     """agents.yaml as it ships works with the pinned SDK and plugins."""
     async with http_context.open():
         spec = CATALOG.agents[name]
-        session = pipeline.build(spec, VENDORS)
+        session = pipeline.build(spec, stages.build(spec, VENDORS))
         endpointing = session.options.endpointing
         assert endpointing["min_delay"] == spec.turn_handling.endpointing.min_delay_s
         assert session.options.interruption["mode"] == "vad"

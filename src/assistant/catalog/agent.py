@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from assistant.catalog.fallbacks import DeadAir, Fallbacks, none_if_blank
 from assistant.catalog.fields import (
     AgentName,
     DurationSeconds,
@@ -11,12 +12,14 @@ from assistant.catalog.fields import (
     Greeting,
     Instructions,
     Language,
+    Sentence,
     Title,
     VoiceName,
     WaitSeconds,
     Word,
     wrong,
 )
+from assistant.catalog.profiles import ProfileName
 from assistant.catalog.providers import LlmOptions, SttOptions, TtsOptions
 from assistant.catalog.turns import (
     AudioTurnDetection,
@@ -25,6 +28,8 @@ from assistant.catalog.turns import (
     TurnHandling,
     VadOptions,
 )
+
+MAX_PROMPTS = 5
 
 PublicField = Literal["systemPrompt", "greeting", "language", "metadata", "maxDuration"]
 """Names as in a session's `config`. The voice has a list of its own: `public.voices`."""
@@ -61,6 +66,16 @@ class Limits(Frozen):
     """Tool calls in a row within one turn."""
 
 
+class Away(Frozen):
+    """What happens when neither side has spoken for `limits.user_away_timeout_s`."""
+
+    prompts: Annotated[tuple[Sentence, ...], Field(max_length=MAX_PROMPTS)] = ()
+    """What the agent says, one after each such silence: `["Are you still there?"]`. Empty: nothing.
+    A caller who speaks begins the list anew."""
+    end: bool = False
+    """Whether the session ends as `user_away` after one more such silence."""
+
+
 class Public(Frozen):
     """What a publishable key, that of a web page, may do with the agent."""
 
@@ -73,10 +88,6 @@ class Public(Frozen):
     model for anything; `maxDuration` lets them shorten the session, never lengthen it."""
 
 
-def _none_if_blank(greeting: str | None) -> str | None:
-    return greeting if greeting is None or greeting.strip() else None
-
-
 class AgentSettings(Frozen):
     """One entry of `agents`."""
 
@@ -84,9 +95,9 @@ class AgentSettings(Frozen):
     """What people call the agent, on the talk page and in the console."""
     instructions: Instructions
     """The system prompt, at most 16 KiB. Every turn sends it: short is fast."""
-    greeting: Annotated[Greeting | None, AfterValidator(_none_if_blank)] = None
+    greeting: Annotated[Greeting | None, AfterValidator(none_if_blank)] = None
     """What the agent says first. None or empty: it waits for the caller to speak."""
-    resume_sentence: Annotated[Greeting | None, AfterValidator(_none_if_blank)] = None
+    resume_sentence: Annotated[Greeting | None, AfterValidator(none_if_blank)] = None
     """What the agent says when it takes over for one that was lost in the conversation. None or
     empty: nothing."""
     language: Language = "en-US"
@@ -101,8 +112,17 @@ class AgentSettings(Frozen):
     """Voice activity detection."""
     turn_detection: TurnDetection = AudioTurnDetection(model="v1-mini")
     """Who decides that the caller has finished."""
+    profile: ProfileName | None = None
+    """Values of `turn_handling` under one name: `fast` for questions and orders, `patient` for
+    people who think while they speak. Values of the agent's own win. None: the SDK's defaults."""
     turn_handling: TurnHandling = TurnHandling()
     """How long pauses may be, and what interrupts."""
+    fallbacks: Fallbacks = Fallbacks()
+    """Who takes over when a vendor fails."""
+    dead_air: DeadAir = DeadAir()
+    """What the caller hears when no answer comes."""
+    away: Away = Away()
+    """What the agent says to a caller who has fallen silent."""
     limits: Limits = Limits()
     """When a session is ended, and how long the agent waits for its caller."""
     public: Public | None = None

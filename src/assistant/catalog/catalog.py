@@ -28,6 +28,8 @@ from assistant.catalog.errors import (
 from assistant.catalog.explain import Finding, explain
 from assistant.catalog.fields import AgentName, Frozen
 from assistant.catalog.overrides import Overrides
+from assistant.catalog.profiles import with_profiles
+from assistant.catalog.providers import SttOptions, TtsOptions
 from assistant.catalog.references import check_references
 
 MAX_AGENTS = 200  # each is resolved when the file is read, and listed on a page
@@ -83,7 +85,7 @@ class Catalog:
         findings = list(check_references(document.data))
         try:
             # As JSON, since strict validation takes a list for a tuple from there alone.
-            file = AgentsFile.model_validate_json(json.dumps(document.data))
+            file = AgentsFile.model_validate_json(json.dumps(with_profiles(document.data)))
         except ValidationError as error:
             findings += explain(AgentsFile, error, yaml=True)
             raise CatalogError(_in_order(document, findings)) from error
@@ -181,20 +183,44 @@ def _decide(
     A session's `voice` and `language` go before the alias's, which go before the agent's.
     """
     wanted = voice or agent.tts.voice
-    alias = voices.get(wanted)
-    tts = {
-        "voice": wanted if alias is None else alias.voice,
-        "model": (alias and alias.model) or agent.tts.model,
-        "language": language or (alias and alias.language) or agent.tts.language or agent.language,
-    }
-    stt: dict[str, Any] = {}
-    if agent.stt.steerable and (language is not None or agent.stt.language_codes is None):
-        stt["language_codes"] = (primary_language(language or agent.language),)
+    fallbacks = agent.fallbacks.model_copy(
+        update={
+            "stt": tuple(_hearing(stt, agent, language) for stt in agent.fallbacks.stt),
+            "tts": tuple(
+                _speaking(tts, tts.voice, agent, voices, language) for tts in agent.fallbacks.tts
+            ),
+        }
+    )
     fields = {key: getattr(agent, key) for key in AgentSettings.model_fields}
     fields["language"] = language or agent.language
-    fields["stt"] = agent.stt.model_copy(update=stt)
-    fields["tts"] = agent.tts.model_copy(update=tts)
+    fields["stt"] = _hearing(agent.stt, agent, language)
+    fields["tts"] = _speaking(agent.tts, wanted, agent, voices, language)
+    fields["fallbacks"] = fallbacks
     return AgentSpec(name=name, voice=wanted, **fields)
+
+
+def _hearing(stt: SttOptions, agent: AgentSettings, language: str | None) -> SttOptions:
+    if stt.steerable and (language is not None or stt.language_codes is None):
+        codes = (primary_language(language or agent.language),)
+        return stt.model_copy(update={"language_codes": codes})
+    return stt
+
+
+def _speaking(
+    tts: TtsOptions,
+    wanted: str,
+    agent: AgentSettings,
+    voices: Mapping[str, Voice],
+    language: str | None,
+) -> TtsOptions:
+    alias = voices.get(wanted)
+    return tts.model_copy(
+        update={
+            "voice": wanted if alias is None else alias.voice,
+            "model": (alias and alias.model) or tts.model,
+            "language": language or (alias and alias.language) or tts.language or agent.language,
+        }
+    )
 
 
 def _check_public(agent: str, public: Public, overrides: Overrides) -> tuple[str, ...]:

@@ -35,9 +35,17 @@ class EnvRequirement:
 
 
 def required_environment(spec: AgentSpec) -> tuple[EnvRequirement, ...]:
-    """What the agent's vendors need, in the order stt, llm, tts; a vendor may need nothing."""
+    """What the agent's vendors need, fallbacks too, in the order stt, llm, tts.
+
+    A vendor may need nothing.
+    """
     requirements = []
-    for stage, options in (("stt", spec.stt), ("llm", spec.llm), ("tts", spec.tts)):
+    stages = (
+        ("stt", (spec.stt, *spec.fallbacks.stt)),
+        ("llm", (spec.llm, *spec.fallbacks.llm)),
+        ("tts", (spec.tts, *spec.fallbacks.tts)),
+    )
+    for stage, options in ((stage, each) for stage, all_of in stages for each in all_of):
         names: tuple[str, ...]
         if isinstance(options, OpenAICompatibleOptions):
             names = () if options.api_key_env is None else (options.api_key_env,)
@@ -45,4 +53,4 @@ def required_environment(spec: AgentSpec) -> tuple[EnvRequirement, ...]:
             names = _VENDOR_KEYS[options.provider]
         if names:
             requirements.append(EnvRequirement(names, spec.name, stage, options.provider))
-    return tuple(requirements)
+    return tuple(dict.fromkeys(requirements))

@@ -112,6 +112,12 @@ Instructions = Annotated[
     AfterValidator(_at_most_bytes(MAX_INSTRUCTIONS_BYTES)),
 ]
 Greeting = Annotated[str, Field(max_length=MAX_GREETING_CHARS), AfterValidator(_clean)]
+Sentence = Annotated[
+    str,
+    Field(max_length=MAX_GREETING_CHARS),
+    AfterValidator(_clean),
+    AfterValidator(_not_blank),
+]
 AgentName = Annotated[str, Field(pattern=AGENT_NAME_PATTERN)]
 VoiceName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_clean)]
 Language = Annotated[str, Field(pattern=LANGUAGE_PATTERN, max_length=35)]

@@ -32,10 +32,16 @@ def _check_voices(
     path: KeyPath, agent: dict[str, Any], voices: dict[str, Any]
 ) -> Iterator[Finding]:
     own = _mapping(agent.get("tts")).get("voice")
-    if isinstance(own, str) and own not in voices:
-        alias = nearest(own, voices, likeness=_MISSPELT)
-        if alias is not None:
-            yield Finding((*path, "tts", "voice"), f"'{own}' is not in voices", alias)
+    fallbacks = _mapping(agent.get("fallbacks")).get("tts")
+    speaking: list[tuple[KeyPath, Any]] = [(("tts", "voice"), own)]
+    for index, fallback in enumerate(fallbacks if isinstance(fallbacks, list) else []):
+        part: KeyPath = ("fallbacks", "tts", index, "voice")
+        speaking.append((part, _mapping(fallback).get("voice")))
+    for part, name in speaking:
+        if isinstance(name, str) and name not in voices:
+            alias = nearest(name, voices, likeness=_MISSPELT)
+            if alias is not None:
+                yield Finding((*path, *part), f"'{name}' is not in voices", alias)
     chosen = _mapping(agent.get("public")).get("voices")
     for index, voice in enumerate(chosen if isinstance(chosen, list) else []):
         if isinstance(voice, str) and voice not in voices and voice != own:

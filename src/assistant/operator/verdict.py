@@ -81,6 +81,14 @@ _ENDS: dict[Reason, tuple[str, str | None]] = {
         "nobody spoke for too long",
         "the agent's limits in agents.yaml say how long that is",
     ),
+    Reason.USER_AWAY: (
+        "the user did not answer the agent's prompts",
+        "the agent's `away` in agents.yaml says what it asks, and that it ends then",
+    ),
+    Reason.NO_ANSWER: (
+        "the user waited for an answer that never came",
+        "provider.failed in the timeline names the vendor, `fallbacks` in agents.yaml another one",
+    ),
     Reason.ROOM_DELETED: (
         "its room was deleted by somebody else",
         "look for another client of LiveKit's API; rooms with our prefix are ours alone",

@@ -190,3 +190,34 @@ class TurnCompleted(Note):
     tts_ttfb_s: float | None
     e2e_latency_s: float | None
     interrupted: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderFailed(Note):
+    """A vendor did not do its part. `stage`: stt, llm or tts; `kind`: what kind of failure."""
+
+    name = "provider.failed"
+    attempt: int
+    stage: str
+    provider: str
+    kind: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderRecovered(Note):
+    """A vendor that had failed answers again, and has its place back."""
+
+    name = "provider.recovered"
+    attempt: int
+    stage: str
+    provider: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadAir(Note):
+    """The caller waited in silence for an answer; `apologized`: they were told."""
+
+    name = "dead_air"
+    attempt: int
+    silence_s: float
+    apologized: bool

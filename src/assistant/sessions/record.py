@@ -36,6 +36,8 @@ class Reason(StrEnum):
     SESSION_TIMEOUT = "session_timeout"
     MAX_DURATION = "max_duration"
     INACTIVITY = "inactivity"
+    USER_AWAY = "user_away"
+    NO_ANSWER = "no_answer"
     ROOM_DELETED = "room_deleted"
     AGENT_ENDED = "agent_ended"
     ERROR = "error"

@@ -27,14 +27,18 @@ from assistant.sessions.record import Reason, Session, State
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.settings import WorkerSettings, read
-from assistant.worker import pipeline
+from assistant.worker import pipeline, stages
 from assistant.worker.agent import Assistant
+from assistant.worker.away import AwayPrompts
+from assistant.worker.dead_air import DeadAirGuard
 from assistant.worker.fence import SUPERSEDED, Fence
 from assistant.worker.inactivity import Inactivity
 from assistant.worker.journal import Journal
 from assistant.worker.providers import registry
 from assistant.worker.reporter import Reporter
+from assistant.worker.sentences import Sentences
 from assistant.worker.teller import Teller
+from assistant.worker.troubles import Troubles
 
 _KIT = "kit"
 # Somebody deleted the room, which ends the session whoever it was.
@@ -79,7 +83,7 @@ async def run_job(ctx: JobContext) -> None:
 async def _run_without_session(ctx: JobContext, kit: Kit) -> None:
     """A room that some other dispatcher sent us to: the default agent talks, nothing is kept."""
     spec = kit.catalog.agents[kit.default_agent]
-    conversation = pipeline.build(spec, kit.settings)
+    conversation = pipeline.build(spec, stages.build(spec, kit.settings))
     conversation.on("close", lambda _event: ctx.shutdown("conversation closed"))
     _log.info("job.without_session", room=ctx.room.name, agent=spec.name)
     await conversation.start(
@@ -182,12 +186,16 @@ class SessionJob:
             # 0.1 s, so the request to join has to leave before.
             group.create_task(self._join(), name="join")
             await asyncio.sleep(0)
-            conversation = pipeline.build(spec, self._settings)
+            models = stages.build(spec, self._settings)
+            conversation = pipeline.build(spec, models)
+            sentences = Sentences(spec, self._settings, models.tts.model)
+            Troubles(self._teller).follow(models)
             self._accompany(conversation, spec)
+            self._keep_company(conversation, spec, sentences)
             # An agent that takes over goes on; only the session's first one greets.
             said = None if session.active_at is None else await self._said()
         await conversation.start(
-            Assistant(spec, said=said),
+            Assistant(spec, said=said, audio=sentences.audio),
             room=self._ctx.room,
             # Naming the user needs a joined room: the SDK looks up its own identity for it.
             room_options=pipeline.room_options(user_identity=session.user_id),
@@ -211,6 +219,25 @@ class SessionJob:
             inactivity = Inactivity(timeout_s=spec.limits.inactivity_timeout_s)
             inactivity.follow(conversation)
             self._keep_running(self._end_when_inactive(inactivity), "inactivity")
+
+    def _keep_company(
+        self, conversation: AgentSession[None], spec: AgentSpec, sentences: Sentences
+    ) -> None:
+        """What the caller hears when the other side, or they themselves, fall silent."""
+        guard = DeadAirGuard(
+            spec.dead_air,
+            self._teller,
+            self._ctx.room,
+            lambda: sentences.frames(spec.dead_air.sentence),
+        )
+        guard.follow(conversation)
+        self._keep_running(guard.watch(), "dead air")
+        self._keep_running(sentences.make_missing(), "make sentences")
+        away_s = spec.limits.user_away_timeout_s
+        if away_s is not None and (spec.away.prompts or spec.away.end):
+            prompts = AwayPrompts(spec.away, self._teller, timeout_s=away_s)
+            prompts.follow(conversation)
+            self._keep_running(prompts.watch(), "away prompts")
 
     async def _end_when_inactive(self, inactivity: Inactivity) -> None:
         await inactivity.wait()

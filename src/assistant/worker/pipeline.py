@@ -1,5 +1,6 @@
 """AgentSpec -> AgentSession: which parts, and how turns are taken."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from livekit.agents import (
@@ -14,28 +15,31 @@ from livekit.agents.voice.agent_session import SessionConnectOptions
 from livekit.agents.voice.turn import PreemptiveGenerationOptions, UserTurnLimitOptions
 
 from assistant.catalog.agent import AgentSpec
+from assistant.catalog.fallbacks import Fallbacks
 from assistant.catalog.providers import ProviderOptions
-from assistant.settings import VendorSettings
 from assistant.worker.providers import registry
 from assistant.worker.providers.given import given
+from assistant.worker.stages import Stages
 
 # For the transcript of the user's last words; the slot is held as long. The SDK's own is 2 s, spent
 # whenever nobody has just spoken. Vendors answer a flush within 0.3 s.
 CLOSE_TRANSCRIPT_TIMEOUT_S = 0.4
+# Answers that failed in a row until the SDK ends the conversation. A caller may ask again, and
+# `dead_air.end_after_s` ends what lasts.
+MAX_ERRORS = 10
 RETRY_INTERVAL_S = 2.0  # Between attempts after the second; the first retry follows at once.
 
 
-def build(spec: AgentSpec, vendors: VendorSettings) -> AgentSession[None]:
-    """The conversation that `spec` describes; its vendors are the real ones or those of `vendors`.
+def build(spec: AgentSpec, stages: Stages) -> AgentSession[None]:
+    """The conversation that `spec` describes, with these models.
 
     Raises:
         MissingExtraError: a provider's package is not installed.
-        ValueError: a plugin refuses an option that the catalog let through.
     """
     return AgentSession(
-        stt=registry.load(registry.STT[spec.stt.provider]).build(spec, vendors),
-        llm=registry.load(registry.LLM[spec.llm.provider]).build(spec, vendors),
-        tts=registry.load(registry.TTS[spec.tts.provider]).build(spec, vendors),
+        stt=stages.stt.model,
+        llm=stages.llm.model,
+        tts=stages.tts.model,
         vad=registry.load(registry.VAD[spec.vad.provider]).build_vad(spec),
         turn_handling=turn_handling(spec),
         stt_context_options={"forward_chat_context": spec.stt.forward_chat_context},
@@ -44,9 +48,10 @@ def build(spec: AgentSpec, vendors: VendorSettings) -> AgentSession[None]:
         aec_warmup_duration=spec.turn_handling.interruption.aec_warmup_s,
         session_close_transcript_timeout=CLOSE_TRANSCRIPT_TIMEOUT_S,
         conn_options=SessionConnectOptions(
-            stt_conn_options=_connect_options(spec.stt),
-            llm_conn_options=_connect_options(spec.llm),
-            tts_conn_options=_connect_options(spec.tts),
+            stt_conn_options=_connect_options(spec.stt, spec.fallbacks, spec.fallbacks.stt),
+            llm_conn_options=_connect_options(spec.llm, spec.fallbacks, spec.fallbacks.llm),
+            tts_conn_options=_connect_options(spec.tts, spec.fallbacks, spec.fallbacks.tts),
+            max_unrecoverable_errors=MAX_ERRORS,
         ),
     )
 
@@ -108,9 +113,11 @@ def _turn_detection(spec: AgentSpec) -> Any:
     return registry.load(registry.TURN_DETECTION[model]).build_turn_detection(spec)
 
 
-def _connect_options(options: ProviderOptions) -> APIConnectOptions:
+def _connect_options(
+    options: ProviderOptions, fallbacks: Fallbacks, others: Sequence[ProviderOptions]
+) -> APIConnectOptions:
     return APIConnectOptions(
         max_retry=options.max_retries,
         retry_interval=RETRY_INTERVAL_S,
-        timeout=options.timeout_s,
+        timeout=fallbacks.attempt_timeout_s if others else options.timeout_s,
     )

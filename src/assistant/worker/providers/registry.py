@@ -35,7 +35,9 @@ def modules_for(specs: Iterable[AgentSpec]) -> list[str]:
     """The provider modules that these agents need, each once, sorted."""
     modules = set()
     for spec in specs:
-        modules |= {STT[spec.stt.provider], LLM[spec.llm.provider], TTS[spec.tts.provider]}
+        modules |= {STT[options.provider] for options in (spec.stt, *spec.fallbacks.stt)}
+        modules |= {LLM[options.provider] for options in (spec.llm, *spec.fallbacks.llm)}
+        modules |= {TTS[options.provider] for options in (spec.tts, *spec.fallbacks.tts)}
         modules.add(VAD[spec.vad.provider])
         if spec.turn_detection.model in TURN_DETECTION:
             modules.add(TURN_DETECTION[spec.turn_detection.model])

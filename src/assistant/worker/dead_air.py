@@ -1,0 +1,135 @@
+"""A caller who waits in silence is told so, and is not left waiting for ever."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import (
+    AgentSession,
+    AgentStateChangedEvent,
+    UserInputTranscribedEvent,
+    UserStateChangedEvent,
+)
+
+from assistant import log
+from assistant.catalog.fallbacks import DeadAir
+from assistant.sessions import events as ev
+from assistant.sessions.record import Reason
+from assistant.worker.silence import Wait
+from assistant.worker.teller import Teller
+
+LOOK_S = 0.1
+TRACK_NAME = "apology"
+# An apology that has begun is heard out, and no second one follows within this.
+AGAIN_S = 12.0
+
+_log = log.get(__name__)
+
+
+class DeadAirGuard:
+    """Watches one conversation.
+
+    `apology` gives the sentence ready to be heard; None: it could not be made yet. It has a
+    track of its own, because the answer that does not come holds the agent's.
+    """
+
+    def __init__(
+        self,
+        options: DeadAir,
+        teller: Teller,
+        room: rtc.Room,
+        apology: Callable[[], list[rtc.AudioFrame] | None],
+    ) -> None:
+        self._options = options
+        self._teller = teller
+        self._room = room
+        self._wait = Wait()
+        self._apology = apology
+        self._source: rtc.AudioSource | None = None
+        self._agent_speaks = False
+
+    def follow(self, conversation: AgentSession[Any]) -> None:
+        conversation.on("user_state_changed", self._on_user)
+        conversation.on("agent_state_changed", self._on_agent)
+        conversation.on("user_input_transcribed", self._on_words)
+
+    async def watch(self) -> None:
+        """Until cancelled."""
+        apologized_at: float | None = None
+        waiting_since: float | None = None
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now = time.monotonic()
+            lasted_s = self._wait.lasted_s(now)
+            if lasted_s is None:
+                waiting_since = None
+                continue
+            if self._options.end_after_s is not None and lasted_s >= self._options.end_after_s:
+                self._end(lasted_s)
+                return
+            recently = apologized_at is not None and now < apologized_at + AGAIN_S
+            if (
+                lasted_s >= self._options.after_s
+                and self._wait.since != waiting_since
+                and not recently
+            ):
+                waiting_since, apologized_at = self._wait.since, now
+                await self._apologize(lasted_s)
+
+    async def _apologize(self, lasted_s: float) -> None:
+        frames = self._apology()
+        _log.warning(
+            "dead_air",
+            session=self._teller.session_id,
+            silence_s=round(lasted_s, 2),
+            apologizes=frames is not None,
+        )
+        self._teller.tell(
+            ev.DeadAir(
+                at=time.time(),
+                attempt=self._teller.attempt,
+                silence_s=round(lasted_s, 3),
+                apologized=frames is not None,
+            )
+        )
+        if frames is None:
+            return
+        source = self._source or await self._publish(frames[0])
+        for frame in frames:
+            if self._agent_speaks or self._wait.since is None:
+                source.clear_queue()
+                return
+            await source.capture_frame(frame)
+
+    async def _publish(self, like: rtc.AudioFrame) -> rtc.AudioSource:
+        self._source = rtc.AudioSource(like.sample_rate, like.num_channels, queue_size_ms=200)
+        track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, self._source)
+        await self._room.local_participant.publish_track(track)
+        return self._source
+
+    def _end(self, lasted_s: float) -> None:
+        _log.warning("dead_air.ends", session=self._teller.session_id)
+        self._teller.tell(
+            ev.EndRequested(
+                at=time.time(),
+                reason=Reason.NO_ANSWER,
+                detail=f"the caller waited {lasted_s:.0f} s for an answer",
+            )
+        )
+
+    def _on_user(self, event: UserStateChangedEvent) -> None:
+        if "speaking" in {event.new_state, event.old_state}:
+            self._wait.user(speaking=event.new_state == "speaking", now=time.monotonic())
+
+    def _on_agent(self, event: AgentStateChangedEvent) -> None:
+        self._agent_speaks = event.new_state == "speaking"
+        self._wait.agent(speaking=self._agent_speaks)
+        if event.new_state == "thinking":
+            # A typed message has no transcript; the agent takes it up, though.
+            self._wait.asked(time.monotonic())
+
+    def _on_words(self, event: UserInputTranscribedEvent) -> None:
+        if event.is_final and event.transcript.strip():
+            self._wait.asked(time.monotonic())

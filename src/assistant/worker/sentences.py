@@ -1,0 +1,50 @@
+"""The fixed sentences of one conversation: heard from the cache, made for it when they are not."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import tts
+
+from assistant.catalog.agent import AgentSpec
+from assistant.settings import WorkerSettings
+from assistant.worker.speech_cache import SpeechCache, played
+
+CACHE_NAME = "livekit-voice-assistant/speech"
+# The first caller's greeting is on its way to the same vendor.
+MAKE_AFTER_S = 2.0
+
+
+class Sentences:
+    """`spec` says which; `voice` makes those that nobody has made before."""
+
+    def __init__(self, spec: AgentSpec, settings: WorkerSettings, voice: tts.TTS[Any]) -> None:
+        self._spec = spec
+        self._voice = voice
+        # Another endpoint may sound otherwise under the same name of a voice.
+        self._cache = SpeechCache(cache_folder(settings), endpoint=settings.inworld_url or "")
+
+    def audio(self, text: str) -> AsyncIterator[rtc.AudioFrame] | None:
+        """What was made of `text` before; None: it must be made while the caller waits."""
+        frames = self.frames(text)
+        return None if frames is None else played(frames)
+
+    def frames(self, text: str | None) -> list[rtc.AudioFrame] | None:
+        return self._cache.find(self._spec, text) if text else None
+
+    async def make_missing(self) -> None:
+        """Have made what the next caller, or this one in a moment, will need at once."""
+        await asyncio.sleep(MAKE_AFTER_S)
+        spec = self._spec
+        for text in (spec.dead_air.sentence, spec.greeting, spec.resume_sentence):
+            if text:
+                await self._cache.make(spec, text, self._voice)
+
+
+def cache_folder(settings: WorkerSettings) -> Path:
+    if settings.speech_cache:
+        return Path(settings.speech_cache)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / CACHE_NAME

@@ -1,0 +1,104 @@
+"""Speech that was made before: greetings and apologies, in a folder that all job processes share.
+
+A sentence is made once for each voice, and found again by every later conversation.
+"""
+
+import asyncio
+import hashlib
+import os
+import tempfile
+import wave
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from livekit import rtc
+from livekit.agents import tts
+
+from assistant import log
+from assistant.catalog.agent import AgentSpec
+
+MAX_FILES = 500  # Some 200 kB each.
+MAX_SPEECH_S = 60.0
+MAKE_TIMEOUT_S = 30.0
+FRAME_S = 0.02
+_SAMPLE_BYTES = 2
+
+_log = log.get(__name__)
+
+
+class SpeechCache:
+    """`folder` is made when it is first written to; one that cannot be is no cache."""
+
+    def __init__(self, folder: Path, *, endpoint: str) -> None:
+        self._folder = folder
+        self._endpoint = endpoint
+
+    def find(self, spec: AgentSpec, text: str) -> list[rtc.AudioFrame] | None:
+        """What was made of `text` in the agent's voice; None: nothing yet."""
+        path = self._path(spec, text)
+        try:
+            with wave.open(str(path), "rb") as file:
+                rate, channels = file.getframerate(), file.getnchannels()
+                if file.getnframes() > rate * MAX_SPEECH_S or file.getsampwidth() != _SAMPLE_BYTES:
+                    return None
+                samples = file.readframes(file.getnframes())
+            os.utime(path)  # The oldest by use goes first.
+        except (OSError, EOFError, wave.Error):
+            return None
+        step = round(rate * FRAME_S) * channels * _SAMPLE_BYTES
+        return [
+            rtc.AudioFrame(piece, rate, channels, len(piece) // (channels * _SAMPLE_BYTES))
+            for start in range(0, len(samples), step)
+            if (piece := samples[start : start + step])
+        ]
+
+    async def make(self, spec: AgentSpec, text: str, voice: tts.TTS[Any]) -> None:
+        """Have `text` spoken into the cache, unless it is there. Never raises for a vendor."""
+        if self._path(spec, text).exists():
+            return
+        try:
+            async with asyncio.timeout(MAKE_TIMEOUT_S), voice.synthesize(text) as stream:
+                frames = [said.frame async for said in stream]
+        except Exception as error:  # noqa: BLE001 - whatever a vendor does, the talk goes on
+            _log.warning("speech_cache.not_made", agent=spec.name, kind=type(error).__name__)
+            return
+        if frames:
+            try:
+                await asyncio.to_thread(self._write, self._path(spec, text), frames)
+            except OSError as error:
+                _log.warning("speech_cache.not_written", error=error.strerror)
+
+    def _write(self, path: Path, frames: list[rtc.AudioFrame]) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=self._folder, suffix=".part")
+        try:
+            with os.fdopen(descriptor, "wb") as raw, wave.open(raw, "wb") as file:
+                file.setnchannels(frames[0].num_channels)
+                file.setsampwidth(_SAMPLE_BYTES)
+                file.setframerate(frames[0].sample_rate)
+                file.writeframes(b"".join(bytes(frame.data) for frame in frames))
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+        kept = sorted(self._folder.glob("*.wav"), key=lambda found: found.stat().st_mtime)
+        for oldest in kept[:-MAX_FILES]:
+            with suppress(OSError):
+                oldest.unlink()
+
+    def _path(self, spec: AgentSpec, text: str) -> Path:
+        # Everything that changes how it sounds.
+        voice = spec.tts.model_dump_json()
+        return self._folder / (_digest(self._endpoint, voice, text) + ".wav")
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+async def played(frames: list[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFrame]:
+    """The frames, as the SDK takes the audio of a sentence."""
+    for frame in frames:
+        yield frame

@@ -1,0 +1,94 @@
+"""AgentSpec -> the three models of a conversation, each with whoever takes over for it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from livekit.agents import llm, stt, tts
+
+from assistant.catalog.agent import AgentSpec
+from assistant.settings import VendorSettings
+from assistant.worker.providers import registry
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Stage(Generic[T]):
+    """`model` is what the conversation uses; `vendors` what is behind it, the first one first."""
+
+    name: str
+    model: T
+    vendors: tuple[tuple[str, T], ...]
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The models of one conversation."""
+
+    stt: Stage[stt.STT[Any]]
+    llm: Stage[llm.LLM[Any]]
+    tts: Stage[tts.TTS[Any]]
+
+    def __iter__(self) -> Any:
+        return iter((self.stt, self.llm, self.tts))
+
+
+def build(spec: AgentSpec, vendors: VendorSettings) -> Stages:
+    """Build all three.
+
+    Raises:
+        MissingExtraError: a provider's package is not installed.
+        ValueError: a plugin refuses an option that the catalog let through.
+    """
+    return Stages(build_stt(spec, vendors), build_llm(spec, vendors), build_tts(spec, vendors))
+
+
+def build_stt(spec: AgentSpec, vendors: VendorSettings) -> Stage[stt.STT[Any]]:
+    def together(models: list[stt.STT[Any]]) -> stt.STT[Any]:
+        return stt.FallbackAdapter(
+            models, attempt_timeout=spec.fallbacks.attempt_timeout_s, max_retry_per_stt=0
+        )
+
+    options = (spec.stt, *spec.fallbacks.stt)
+    return _stage("stt", options, registry.STT, _builder(spec, vendors, "stt"), together)
+
+
+def build_llm(spec: AgentSpec, vendors: VendorSettings) -> Stage[llm.LLM[Any]]:
+    def together(models: list[llm.LLM[Any]]) -> llm.LLM[Any]:
+        return llm.FallbackAdapter(models, attempt_timeout=spec.fallbacks.attempt_timeout_s)
+
+    options = (spec.llm, *spec.fallbacks.llm)
+    return _stage("llm", options, registry.LLM, _builder(spec, vendors, "llm"), together)
+
+
+def build_tts(spec: AgentSpec, vendors: VendorSettings) -> Stage[tts.TTS[Any]]:
+    def together(models: list[tts.TTS[Any]]) -> tts.TTS[Any]:
+        return tts.FallbackAdapter(models, max_retry_per_tts=0)
+
+    options = (spec.tts, *spec.fallbacks.tts)
+    return _stage("tts", options, registry.TTS, _builder(spec, vendors, "tts"), together)
+
+
+def _builder(spec: AgentSpec, vendors: VendorSettings, key: str) -> Callable[[str, Any], Any]:
+    def build_one(module: str, options: Any) -> Any:
+        # A vendor's module builds from the agent's own options of its stage.
+        own = spec.model_copy(update={key: options})
+        return registry.load(module).build(own, vendors)
+
+    return build_one
+
+
+def _stage(
+    name: str,
+    all_options: Iterable[Any],
+    modules: dict[str, str],
+    build_one: Callable[[str, Any], T],
+    together: Callable[[list[T]], T],
+) -> Stage[T]:
+    built = tuple(
+        (str(options.provider), build_one(modules[options.provider], options))
+        for options in all_options
+    )
+    models = [model for _, model in built]
+    return Stage(name, models[0] if len(models) == 1 else together(models), built)

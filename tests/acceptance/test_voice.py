@@ -1,0 +1,223 @@
+"""Vendors that fail, callers who wait, and callers who fall silent."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import pytest_asyncio
+import yaml
+
+from assistant.catalog import Catalog
+from assistant.rehearsal.scenario import Call
+from assistant.rehearsal.speech import speak
+from assistant.worker.speech_cache import SpeechCache
+from tests.acceptance.system import PROJECT, System, running_system
+from tests.timing import scaled
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+SPARE_MODEL = "llama-3.1-8b-instant"
+MAIN_MODEL = "llama-3.3-70b-versatile"
+MAIN_KEYTERM = "Mainline"
+SPARE_VOICE = "Dennis"
+MAIN_VOICE = "Ashley"
+ATTEMPT_S = 0.6
+DEAD_AIR_S = 1.5
+END_AFTER_S = 5
+ANSWER_S = scaled(20)
+AWAY_S = 1.5
+APOLOGY = "One moment."
+GREETING = "Hello! I am your voice assistant. How can I help you?"
+PROMPT = "Are you still there?"
+
+
+def write_agents(path: Path) -> None:
+    """An agent with somebody behind each vendor, and one that is alone and soon gives up."""
+    document = yaml.safe_load((PROJECT / "agents.yaml").read_text(encoding="utf-8"))
+    agents = document["agents"]
+    own = agents["assistant"]
+    apology = {"after_s": DEAD_AIR_S, "end_after_s": END_AFTER_S, "sentence": APOLOGY}
+    agents["secured"] = {
+        **own,
+        "greeting": None,
+        "stt": {**own["stt"], "keyterms": [MAIN_KEYTERM]},
+        "fallbacks": {
+            "attempt_timeout_s": ATTEMPT_S,
+            "stt": [own["stt"]],
+            "llm": [{**own["llm"], "model": SPARE_MODEL}],
+            "tts": [{**own["tts"], "voice": SPARE_VOICE}],
+        },
+        "dead_air": {**apology, "after_s": 4},
+    }
+    agents["alone"] = {**own, "greeting": None, "dead_air": apology}
+    agents["caring"] = {
+        **own,
+        "greeting": None,
+        "away": {"prompts": [PROMPT], "end": True},
+        "limits": {"user_away_timeout_s": AWAY_S},
+    }
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[System]:
+    folder = tmp_path_factory.mktemp("voice")
+    write_agents(folder / "agents.yaml")
+    environ = {"ASSISTANT_AGENTS_FILE": str(folder / "agents.yaml"), "PREWARM_POOL_SIZE": "2"}
+    async with running_system(folder, environ=environ) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(autouse=True, loop_scope="module")
+async def no_faults(system: System) -> AsyncIterator[None]:
+    yield
+    async with httpx.AsyncClient(base_url=system.stand_ins_url) as client:
+        await client.delete("/control/faults")
+
+
+async def fault(system: System, **order: Any) -> None:
+    async with httpx.AsyncClient(base_url=system.stand_ins_url) as client:
+        (await client.post("/control/faults", json=order)).raise_for_status()
+
+
+async def happened(system: System, session_id: str) -> list[dict[str, Any]]:
+    async with system.http() as client:
+        shown = (await client.get(f"/api/sessions/{session_id}")).json()
+    timeline: list[dict[str, Any]] = shown["timeline"]
+    return timeline
+
+
+async def failures(system: System, session_id: str) -> set[tuple[str, str]]:
+    entries = [e for e in await happened(system, session_id) if e["name"] == "provider.failed"]
+    return {(e["data"]["stage"], e["data"]["provider"]) for e in entries}
+
+
+async def listens(call: Call) -> None:
+    await call.agent_joins()
+    await call.caller.wait_for_agent_state("listening", ANSWER_S)
+
+
+async def asks(call: Call, question: str, answer: str) -> None:
+    asked = time.monotonic()
+    await call.caller.type(question)
+    await call.caller.wait_for_line(
+        "agent", lambda line: line.first_at >= asked and answer in line.text, ANSWER_S
+    )
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"kind": "fail", "status": 503},
+        {"kind": "slow", "delay_s": 8},
+        {"kind": "stall", "after_chunks": 0},
+        {"kind": "close"},
+    ],
+    ids=lambda how: how["kind"],
+)
+async def test_another_model_answers(system: System, how: dict[str, Any]) -> None:
+    """The language model fails, is slow, stalls or hangs up: the next one answers in its place."""
+    async with system.service() as service, Call(service, config={"agent": "secured"}) as call:
+        await listens(call)
+        await fault(system, service="groq", operation="chat", match=MAIN_MODEL, for_s=60, **how)
+        await asks(call, "What is two plus three?", "5")
+        assert ("llm", "groq") in await failures(system, call.session_id)
+        await call.end()
+    asked = [str(each) for each in await system.vendor_requests("groq")]
+    assert SPARE_MODEL in asked[-1]
+    assert MAIN_MODEL not in asked[-1]
+
+
+async def test_another_voice_speaks(system: System) -> None:
+    """The voice's vendor refuses: the next voice says it."""
+    async with system.service() as service, Call(service, config={"agent": "secured"}) as call:
+        await listens(call)
+        order = {"service": "inworld", "match": MAIN_VOICE, "for_s": 60}
+        await fault(system, kind="fail", status=503, **order)
+        asked = time.monotonic()
+        await asks(call, "What is two plus three?", "5")
+        await call.caller.wait_for_speech(ANSWER_S, since=asked)
+        assert ("tts", "inworld") in await failures(system, call.session_id)
+        await call.end()
+
+
+async def test_another_recognizer_hears(system: System) -> None:
+    """The recognizer does not take the call: the next one understands the caller."""
+    order = {"service": "assemblyai", "operation": "connect", "match": MAIN_KEYTERM}
+    await fault(system, kind="fail", status=503, for_s=60, **order)
+    async with system.service() as service, Call(service, config={"agent": "secured"}) as call:
+        await listens(call)
+        turn = await call.turn(await speak("What is two plus three?"))
+        assert "5" in (turn.reply.text or "")
+        assert ("stt", "assemblyai") in await failures(system, call.session_id)
+        await call.end()
+
+
+async def test_a_waiting_caller_is_told_and_then_let_go(system: System) -> None:
+    """No answer comes: the apology is heard though no vendor works, and in the end it says why."""
+    async with system.service() as service:
+        async with Call(service, config={"agent": "alone"}) as call:
+            # The first conversation has the apology made.
+            await call.agent_joins()
+            await sentence_is_made(system, "alone", APOLOGY)
+            await call.end()
+        async with Call(service, config={"agent": "alone"}) as call:
+            await listens(call)
+            await fault(system, kind="stall", service="groq", operation="chat", for_s=60)
+            await fault(system, kind="fail", service="inworld", for_s=60)
+            asked = time.monotonic()
+            await call.caller.type("What is two plus three?")
+            heard = await call.caller.wait_for_speech(ANSWER_S, since=asked)
+            assert heard.started - asked < scaled(DEAD_AIR_S + 1)
+            async with asyncio.timeout(ANSWER_S):
+                while (await call.session()).status != "ended":  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.1)
+            assert (await call.session()).reason == "no_answer"
+            (entry,) = [
+                e for e in await happened(system, call.session_id) if e["name"] == "dead_air"
+            ]
+            assert entry["data"]["apologized"]
+
+
+async def sentence_is_made(system: System, agent: str, text: str | None) -> None:
+    """Wait until the sentence lies in the workers' cache."""
+    environ = system.environ
+    spec = Catalog.load(environ["ASSISTANT_AGENTS_FILE"]).agents[agent]
+    folder = Path(environ["ASSISTANT_SPEECH_CACHE"])
+    cache = SpeechCache(folder, endpoint=environ["ASSISTANT_INWORLD_URL"])
+    async with asyncio.timeout(ANSWER_S):
+        while cache.find(spec, text or "") is None:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.05)
+
+
+async def test_a_greeting_is_spoken_once_for_all_callers(system: System) -> None:
+    """The second caller hears the greeting though the voice's vendor is down."""
+    async with system.service() as service:
+        async with Call(service, config={"agent": "assistant"}) as call:
+            await call.agent_joins()
+            first = await call.greeting()
+            assert first is not None
+            await sentence_is_made(system, "assistant", GREETING)
+            await call.end()
+        await fault(system, kind="fail", service="inworld", for_s=60)
+        async with Call(service, config={"agent": "assistant"}) as call:
+            await call.agent_joins()
+            again = await call.greeting()
+            assert again is not None
+            assert again.text == first.text
+            await call.end()
+
+
+async def test_a_silent_caller_is_asked_and_then_let_go(system: System) -> None:
+    """`away`: the prompt after one silence, the end with its reason after the next."""
+    async with system.service() as service, Call(service, config={"agent": "caring"}) as call:
+        await call.agent_joins()
+        await call.caller.wait_for_line("agent", lambda line: PROMPT in line.text, ANSWER_S)
+        async with asyncio.timeout(ANSWER_S):
+            while (await call.session()).status != "ended":  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.1)
+        assert (await call.session()).reason == "user_away"
