@@ -23,14 +23,21 @@ from tests.integration.http_stack import Stack, running_stack
 from tests.integration.session_servers import new_session
 
 from assistant.sessions import events as ev
+from assistant.sessions.item import Item
 from assistant.sessions.record import Reason
+from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
+from assistant.sessions.tally import LATENCIES
+from assistant.sessions.usage import Spent, Usage
 
 KEEP_S = 86_400.0
 FILLERS = 16  # sessions that are stored at once
 PAGE = 10  # sessions in a listed page: both services have as many
 USERS = 500
+TURNS = 10
+SENTENCE = "Why did the scarecrow win a prize? Because he was outstanding in his field."
+SDK_REPORT_BYTES = 1500  # the SDK's own session report, as measured
 Request = Callable[[httpx.AsyncClient, str], Awaitable[httpx.Response]]
 
 
@@ -38,6 +45,7 @@ async def fill(stack: Stack, count: int, rng: random.Random, spec: str) -> float
     """Store `count` sessions that are over; returns the bytes that one takes."""
     async with connect(stack.redis_url) as redis:
         store = SessionStore(redis, Bounds(max_bots=100_000, queue_limit=100, keep_s=KEEP_S))
+        archive = Archive(redis)
         before = int((await redis.info("memory"))["used_memory"])
         left = iter(range(count))
 
@@ -62,6 +70,7 @@ async def fill(stack: Stack, count: int, rng: random.Random, spec: str) -> float
                     ),
                 ):
                     await store.record(session.id, *step, next_check=now + KEEP_S)
+                await _talk(store, archive, session.id, now)
                 await redis.zrem("assistant:due", session.id)
 
         async with asyncio.TaskGroup() as group:
@@ -69,6 +78,27 @@ async def fill(stack: Stack, count: int, rng: random.Random, spec: str) -> float
                 group.create_task(some(), name=f"fill {n}")
         after = int((await redis.info("memory"))["used_memory"])
     return (after - before) / count
+
+
+async def _talk(store: SessionStore, archive: Archive, session_id: str, now: float) -> None:
+    """TURNS turns of SENTENCE both ways, with their figures, what they used, and a report."""
+    for n in range(2 * TURNS):
+        role = "assistant" if n % 2 else "user"
+        said = {"id": f"item_{secrets.token_hex(6)}", "role": role, "text": SENTENCE, "at": now}
+        times = {"started_at": now, "ended_at": now, "interrupted": False, "attempt": 1}
+        await archive.keep(session_id, 1, Item.model_validate(said | times))
+    for n in range(1, TURNS + 1):
+        figures = dict.fromkeys(LATENCIES, 0.123456789)
+        turn = ev.TurnCompleted(at=now, attempt=1, turn=n, interrupted=False, **figures)
+        await store.note(session_id, turn)
+    models = [
+        Usage(kind="llm", provider="groq", model="llama-3.3-70b-versatile", input_tokens=4000),
+        Usage(kind="stt", provider="assemblyai", model="universal-3-6-pro", audio_s=123.4),
+        Usage(kind="tts", provider="inworld", model="inworld-tts-1.5-mini", characters=700),
+    ]
+    await archive.spend(session_id, 1, Spent(models=tuple(models)))
+    report = {"sdk:1": {"options": "x" * SDK_REPORT_BYTES}, "analysis": {"summary": "x" * 300}}
+    await archive.finish(session_id, 1, report, last=True)
 
 
 async def start(http: httpx.AsyncClient, session_id: str) -> httpx.Response:

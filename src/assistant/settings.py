@@ -21,6 +21,8 @@ MIN_SECRET_BYTES = 32  # HS256 needs a key as long as its hash (RFC 7518, sectio
 # (`ASSISTANT_SERVICE_HOST`, `ASSISTANT_PORT`, `ASSISTANT_PORT_8080_TCP_ADDR`, ...).
 _KUBERNETES_LINK = re.compile(r"^ASSISTANT_(SERVICE_(HOST|PORT)(_\w+)?|PORT(_\d+_(TCP|UDP)\w*)?)$")
 
+_RECORDINGS_URL = re.compile(r"file:///[^\s?#]+|s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^\s?#]*)?")
+
 
 class SettingsModel(BaseModel):
     """A group of settings; each field's alias is its variable's name."""
@@ -118,6 +120,25 @@ class SessionSettings(SettingsModel):
         description="Without a free slot: `queue` the session or `reject` the start with 503.",
     )
 
+    recordings_url: str | None = Field(
+        None,
+        alias="ASSISTANT_RECORDINGS_URL",
+        description="Where recordings lie: `file:///folder` or `s3://bucket/prefix`.",
+    )
+    recordings_endpoint: str | None = Field(
+        None,
+        alias="ASSISTANT_RECORDINGS_ENDPOINT",
+        pattern=r"^https?://[^\s/?#]+/?$",
+        description="Address of an S3-compatible store; not set: AWS.",
+    )
+
+    @field_validator("recordings_url")
+    @classmethod
+    def _is_a_place(cls, url: str | None) -> str | None:
+        if url is not None and not _RECORDINGS_URL.fullmatch(url):
+            raise ValueError("must be file:///folder or s3://bucket/prefix")
+        return url
+
 
 class LogSettings(SettingsModel):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
@@ -210,6 +231,12 @@ class WorkerSettings(LiveKitSettings, SessionSettings, LogSettings, VendorSettin
         None,
         alias="ASSISTANT_SPEECH_CACHE",
         description="Folder of greetings and apologies made before. Unset: the user's cache.",
+    )
+    recordings_spool: str | None = Field(
+        None,
+        alias="ASSISTANT_RECORDINGS_SPOOL",
+        description="Folder in which recordings grow; not set: one in the folder for "
+        "temporary files.",
     )
     job_memory_limit_mb: float = Field(
         0,

@@ -12,6 +12,7 @@ import uvloop
 from assistant import log
 from assistant.catalog import Catalog, CatalogError
 from assistant.errors import SettingsError
+from assistant.sessions.recordings import RecordingsError
 from assistant.settings import OLDER_NAMES
 from token_service.serving import listen, serve
 from token_service.settings import read_settings
@@ -43,6 +44,9 @@ def main() -> int:
         return EXIT_STOPPED
     try:
         uvloop.run(serve(settings, catalog, listener, stop.watch))
+    except RecordingsError as error:
+        print(f"token_service cannot start: ASSISTANT_RECORDINGS_URL: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_MISCONFIGURED
     except ExceptionGroup:
         _log.exception("service.crashed")
         return EXIT_FAILED

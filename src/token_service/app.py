@@ -12,6 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from assistant.catalog import Catalog
+from assistant.sessions.recordings import Recordings
+from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.delivery_log import DeliveryLog
 from assistant.sessions.store.idempotency import IdempotencyStore
 from assistant.sessions.store.listing import SessionListing
@@ -26,6 +28,7 @@ from token_service.openapi import openapi
 from token_service.overview import Overview
 from token_service.problems import HANDLED, problem
 from token_service.routes.context import SESSION_KEY_HEADER
+from token_service.routes.conversations import ConversationRoutes
 from token_service.routes.deliveries import DeliveryRoutes
 from token_service.routes.events import LAST_EVENT_ID_HEADER, EventRoutes
 from token_service.routes.health import HealthRoutes
@@ -55,6 +58,9 @@ class Backend:
     metrics: Metrics
     streams: EventStreams
     deliveries: DeliveryLog
+    archive: Archive
+    #: None: there is no place for recordings.
+    recordings: Recordings | None
 
 
 def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
@@ -119,6 +125,9 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         arrived=backend.overview.webhook_arrived,
     )
     events = EventRoutes(backend.streams, backend.store, authenticator)
+    conversations = ConversationRoutes(
+        backend.store, backend.archive, backend.recordings, authenticator
+    )
     deliveries = DeliveryRoutes(backend.deliveries, settings.webhooks, authenticator)
     metrics = MetricsRoute(backend.metrics, authenticator)
     health = HealthRoutes(backend.overview, authenticator)
@@ -140,6 +149,9 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         Route("/api/sessions/{session_id}", sessions.show, methods=["GET"]),
         Route("/api/sessions/{session_id}", sessions.erase, methods=["DELETE"]),
         Route("/api/sessions/{session_id}/events", events.of_session, methods=["GET"]),
+        Route("/api/sessions/{session_id}/transcript", conversations.transcript, methods=["GET"]),
+        Route("/api/sessions/{session_id}/recording", conversations.recording, methods=["GET"]),
+        Route("/api/sessions/{session_id}/report", conversations.report, methods=["GET"]),
         Route("/api/sessions/{session_id}/deliveries", deliveries.of_session, methods=["GET"]),
         Route("/api/events", events.of_all, methods=["GET"]),
         Route("/api/deliveries", deliveries.index, methods=["GET"]),

@@ -64,6 +64,25 @@ _ALL = (
     Described("assistant_attempts_total", "counter", (), "Attempts to bring an agent"),
     Described("assistant_agents_lost_total", "counter", ("reason",), "Attempts given up"),
     Described("assistant_stage_seconds", "histogram", ("stage",), "How long each stage took"),
+    Described("assistant_turns_total", "counter", ("agent",), "Answers that agents gave"),
+    Described(
+        "assistant_turns_interrupted_total", "counter", ("agent",), "Those that were interrupted"
+    ),
+    Described(
+        "assistant_turn_seconds", "histogram", ("agent", "latency"), "Latencies of answered turns"
+    ),
+    Described(
+        "assistant_usage_total",
+        "counter",
+        ("agent", "kind", "provider", "model", "quantity"),
+        "What vendors' models were used: tokens, characters, seconds of speech",
+    ),
+    Described(
+        "assistant_cost_total",
+        "counter",
+        ("agent", "kind", "provider", "model", "currency"),
+        "What that cost, where it has a price",
+    ),
     Described("assistant_slots_used", "gauge", (), "Slots in use"),
     Described("assistant_slots_limit", "gauge", (), "MAX_BOTS"),
     Described("assistant_queue_waiting", "gauge", (), "Sessions in the queue"),
@@ -231,16 +250,57 @@ def _totals(totals: dict[str, float]) -> Iterator[Metric]:
             if name.startswith(tally.LOST)
         },
     )
-    described = METRICS["assistant_stage_seconds"]
-    stages = HistogramMetricFamily(described.name, described.help, labels=described.labels)
-    for stage in tally.STAGES:
+    stages: dict[tuple[str, ...], str] = {
+        (s.name,): tally.bucket_field(s.name, "") for s in tally.STAGES
+    }
+    yield _histogram("assistant_stage_seconds", stages, totals)
+    yield from _talk(totals)
+
+
+def _talk(totals: dict[str, float]) -> Iterator[Metric]:
+    """Turns and usage, whose fields are labels with `|` between them."""
+    turns, used = _labelled(totals, tally.TURN), _labelled(totals, tally.USAGE)
+    for name, metric in (("count", "turns"), ("interrupted", "turns_interrupted")):
+        counts = {labels[:1]: n for labels, n in turns.items() if labels[1:] == (name,)}
+        yield _counter(f"assistant_{metric}_total", counts)
+    agents = sorted({labels[0] for labels in turns})
+    latencies: dict[tuple[str, ...], str] = {
+        (agent, name.removesuffix("_s")): f"{tally.TURN}{agent}|{name}|"
+        for agent in agents
+        for name in tally.LATENCIES
+    }
+    yield _histogram("assistant_turn_seconds", latencies, totals)
+    costs = {labels: n for labels, n in used.items() if labels[-1].startswith("cost ")}
+    yield _counter(
+        "assistant_usage_total", {labels: n for labels, n in used.items() if labels not in costs}
+    )
+    yield _counter(
+        "assistant_cost_total",
+        {(*labels[:-1], labels[-1].removeprefix("cost ")): n for labels, n in costs.items()},
+    )
+
+
+def _labelled(totals: dict[str, float], prefix: str) -> dict[tuple[str, ...], float]:
+    return {
+        tuple(name.removeprefix(prefix).split("|")): amount
+        for name, amount in totals.items()
+        if name.startswith(prefix)
+    }
+
+
+def _histogram(
+    name: str, fields: Mapping[tuple[str, ...], str], totals: dict[str, float]
+) -> Metric:
+    """`fields`: for each labels the beginning of the fields that count its buckets."""
+    described = METRICS[name]
+    family = HistogramMetricFamily(described.name, described.help, labels=described.labels)
+    for labels, field in fields.items():
         buckets, so_far = [], 0.0
         for bound in (*map(str, tally.BUCKETS_S), "+Inf"):
-            so_far += totals.get(tally.bucket_field(stage.name, bound), 0)
+            so_far += totals.get(field + bound, 0)
             buckets.append((bound, so_far))
-        total_s = totals.get(tally.bucket_field(stage.name, "sum"), 0)
-        stages.add_metric([stage.name], buckets=buckets, sum_value=total_s)
-    yield stages
+        family.add_metric(labels, buckets=buckets, sum_value=totals.get(f"{field}sum", 0))
+    return family
 
 
 def _gauge(name: str, values: Mapping[Any, float]) -> Metric:

@@ -11,7 +11,9 @@ from pydantic.json_schema import models_json_schema
 from token_service import answers, bodies, listing, problems, sse
 from token_service.idempotency import HEADER as IDEMPOTENCY_HEADER
 from token_service.livekit_endpoint import LiveKitTokenBody
+from token_service.report import ReportAnswer
 from token_service.routes.context import SESSION_KEY_HEADER
+from token_service.transcript import TranscriptAnswer
 
 API_VERSION = "1.0.0"  # of this interface, not of the project
 _REF = "#/components/schemas/{model}"
@@ -35,6 +37,8 @@ class Operation:
     query: tuple[str, ...] = ()
     #: The answer is an event stream.
     streams: bool = False
+    #: The answer is sound.
+    sound: bool = False
     problems: tuple[str, ...] = ()
 
 
@@ -96,7 +100,13 @@ OPERATIONS = (
         path="/api/sessions/{sessionId}",
         summary="Erase all that is stored of a session, ending it first; for secret keys",
         answer=answers.ErasedAnswer,
-        problems=("forbidden", "session_not_found", "session_busy", "livekit_unavailable"),
+        problems=(
+            "forbidden",
+            "session_not_found",
+            "session_busy",
+            "livekit_unavailable",
+            "recordings_unavailable",
+        ),
     ),
     Operation(
         method="get",
@@ -115,6 +125,39 @@ OPERATIONS = (
         query=("lastEventId",),
         streams=True,
         problems=(*_STREAM, "session_not_found", "record_unreadable"),
+    ),
+    Operation(
+        method="get",
+        path="/api/sessions/{sessionId}/transcript",
+        summary="What was said and done, oldest first; `format=text`: all of it, as lines",
+        answer=TranscriptAnswer,
+        session_key=True,
+        query=("limit", "cursor", "format"),
+        problems=("invalid_query", "session_not_found", "record_unreadable"),
+    ),
+    Operation(
+        method="get",
+        path="/api/sessions/{sessionId}/report",
+        summary="What came of a session, as far as it is known; for secret keys",
+        answer=ReportAnswer,
+        problems=("forbidden", "invalid_query", "session_not_found", "record_unreadable"),
+    ),
+    Operation(
+        method="get",
+        path="/api/sessions/{sessionId}/recording",
+        summary="Both sides' sound (Ogg, Opus); of the latest attempt unless `attempt` names one; "
+        "for secret keys",
+        answer=None,
+        query=("attempt",),
+        sound=True,
+        problems=(
+            "forbidden",
+            "invalid_query",
+            "session_not_found",
+            "record_unreadable",
+            "recording_not_found",
+            "recordings_unavailable",
+        ),
     ),
     Operation(
         method="get",
@@ -238,6 +281,11 @@ def _described(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
             "description": "Server-Sent Events: `id`, `event`, and as `data` sessionId, name, at "
             "and data",
             "content": {sse.MEDIA_TYPE: {"schema": {"type": "string"}}},
+        }
+    if operation.sound:
+        responses[str(operation.status)] = {
+            "description": "The sound",
+            "content": {"audio/ogg": {"schema": {"type": "string", "format": "binary"}}},
         }
     by_status: dict[int, list[str]] = {}
     for kind in problems.KINDS:

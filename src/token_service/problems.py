@@ -21,6 +21,7 @@ from assistant.sessions.errors import (
     SessionTakenError,
     StoreUnavailableError,
 )
+from assistant.sessions.recordings import RecordingMissingError, RecordingsError
 from token_service import errors
 from token_service.livekit_gateway import LiveKitUnavailableError
 
@@ -83,6 +84,10 @@ _KINDS: dict[type[Exception], Kind] = {
     StoreUnavailableError: Kind(
         "store_unavailable", 503, "Session store is away", OUTAGE_RETRY_AFTER_S
     ),
+    RecordingMissingError: Kind("recording_not_found", 404, "No recording"),
+    RecordingsError: Kind(
+        "recordings_unavailable", 503, "Recordings are away", OUTAGE_RETRY_AFTER_S
+    ),
     LiveKitUnavailableError: Kind(
         "livekit_unavailable", 503, "LiveKit is away", OUTAGE_RETRY_AFTER_S
     ),
@@ -98,6 +103,8 @@ KINDS = tuple(sorted((*_BY_CODE.values(), _METHOD), key=lambda kind: (kind.statu
 _DETAILS = {
     "store_unavailable": "the session store does not answer; try again shortly",
     "livekit_unavailable": "LiveKit does not answer; try again shortly",
+    "recordings_unavailable": "the place of the recordings does not answer; try again shortly",
+    "recording_not_found": "there is no such recording, or it is not stored yet",
     "record_unreadable": "the stored record cannot be read",
     "session_busy": "others keep changing this session; try again",
     "webhook_rejected": "this is not a webhook of our LiveKit server",

@@ -1,6 +1,7 @@
 """Which events leave the house, under which name, and with which of their facts. Pure.
 
-Only what is listed here goes out: never a prompt, a configuration or what somebody said.
+Only what is listed here goes out: never a prompt or a configuration; what was said goes out in
+`conversation.item` alone.
 """
 
 from collections.abc import Mapping
@@ -47,6 +48,13 @@ _RULES: Mapping[str, _Rule] = {
     "provider.failed": _Rule(("provider", "kind"), ("stage",)),
     "provider.recovered": _Rule(("provider",), ("stage",)),
     "dead_air": _Rule(("apologized",), ("silence_s",)),
+    "conversation.item": _Rule(
+        ("attempt", "started_at", "ended_at", "tool", "arguments", "output", "is_error", "cut"),
+        ("id", "role", "text", "interrupted"),
+    ),
+    "report.ready": _Rule((), ("judged",)),
+    "recording.stored": _Rule(("attempt", "bytes")),
+    "recording.failed": _Rule(("attempt", "detail")),
     "turn.completed": _Rule(("attempt", *_LATENCIES), ("turn", "interrupted")),
 }
 #: How a job is handed over inside; of no use to anybody else.
@@ -92,7 +100,8 @@ def published(
 ) -> PublicEvent | None:
     """A recorded event as others see it; None: they do not. `page`: as web pages see it."""
     rule = _RULES.get(recorded)
-    if rule is None:
+    if rule is None or (page and data.get("role") == "tool"):
+        # What tools are given and answer is between the backend and its agent.
         return None
     shown = rule.page if page else (*rule.page, *rule.backend)
     facts = {name: data[name] for name in shown if data.get(name) is not None}

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from assistant import log
-from assistant.catalog import AgentSpec, Catalog, Overrides
+from assistant.catalog import AgentSpec, Catalog, OverrideNotAllowedError, Overrides
 from assistant.sessions import events as ev
 from assistant.sessions.actions import Limits
 from assistant.sessions.errors import (
@@ -33,6 +33,7 @@ from assistant.sessions.record import (
     room_name,
     session_of_room,
 )
+from assistant.sessions.recordings import Recordings
 from assistant.sessions.store.figures import SessionFigures
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import SessionStore
@@ -73,6 +74,8 @@ class Parts:
     poke: Callable[[str], None]
     settings: ServiceSettings
     limits: Limits
+    #: None: there is no place for recordings.
+    recordings: Recordings | None = None
     clock: Callable[[], float] = time.time
 
 
@@ -190,7 +193,11 @@ class SessionService:
         session = await self._store.get(session_id)
         if not caller.owns(session, session_key):
             raise SessionNotFoundError(session_id)
-        timeline = None if caller.is_public else await self._store.timeline(session_id)
+        timeline = None
+        if not caller.is_public:
+            happened = await self._store.timeline(session_id)
+            # What was said stands in the transcript.
+            timeline = [entry for entry in happened if entry["name"] != ev.ItemSaid.name]
         return Shown(session, await self._waiting(session), timeline)
 
     async def erase(self, caller: Caller, session_id: str) -> None:
@@ -199,6 +206,7 @@ class SessionService:
         Raises:
             ForbiddenError: it takes a secret key.
             LiveKitUnavailableError: its room could not be closed; it is ending, and not erased.
+            RecordingsError: its recordings could not be deleted, so neither was the rest.
         """
         caller.require_secret()
         if not is_session_id(session_id):
@@ -213,6 +221,8 @@ class SessionService:
                 await self._parts.gateway.delete_room(session.room)
         except RecordError:
             pass  # What cannot be read can still be erased; a sweep closes its room.
+        if self._parts.recordings is not None:
+            await self._parts.recordings.erase(session_id)
         await self._store.delete(session_id)
         _log.info("session.erased", session=session_id, caller=caller.name)
 
@@ -251,9 +261,13 @@ class SessionService:
             raise SessionOverError(session.id)
 
     def _resolve(self, overrides: Overrides, *, public: bool) -> AgentSpec:
-        return self._parts.catalog.resolve(
+        spec = self._parts.catalog.resolve(
             overrides, public=public, session_timeout_s=self._settings.session_timeout_s
         )
+        if spec.recording.enabled and self._parts.recordings is None:
+            reason = "ASSISTANT_RECORDINGS_URL is not set"
+            raise OverrideNotAllowedError("recording", spec.name, reason)
+        return spec
 
     def _new(
         self,

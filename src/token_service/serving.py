@@ -10,6 +10,8 @@ import uvicorn
 from assistant import log
 from assistant.catalog import Catalog
 from assistant.sessions.actions import Limits
+from assistant.sessions.recordings import Recordings
+from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.delivery_log import DeliveryLog
 from assistant.sessions.store.figures import SessionFigures
@@ -19,6 +21,7 @@ from assistant.sessions.store.outbox import Outbox
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import WorkerRegistry
+from token_service.announcing import announce_reports
 from token_service.app import Backend, create_app
 from token_service.deliveries import Deliverer
 from token_service.event_feed import EventFeed, blocking_client
@@ -101,6 +104,9 @@ async def serve(
         room_prefix=settings.room_prefix,
         agent_name=settings.agent_name,
     )
+    recordings = None
+    if settings.recordings_url is not None:
+        recordings = Recordings(settings.recordings_url, endpoint=settings.recordings_endpoint)
     service = SessionService(
         Parts(
             store=store,
@@ -114,8 +120,10 @@ async def serve(
             poke=reconciler.poke,
             settings=settings,
             limits=limits,
+            recordings=recordings,
         )
     )
+    archive = Archive(redis)
     feed = EventFeed(blocking_client(settings.redis_url))
     deliverer = Deliverer(
         Outbox(redis), settings.webhooks, allow_internal=settings.webhooks_allow_internal
@@ -132,6 +140,8 @@ async def serve(
         ),
         streams=EventStreams(redis, feed),
         deliveries=DeliveryLog(redis),
+        archive=archive,
+        recordings=recordings,
     )
     server = _server(settings, backend, feed)
     on_server(server)
@@ -142,8 +152,9 @@ async def serve(
             reconciling = group.create_task(reconciler.run(), name="reconciler")
             following = group.create_task(feed.run(), name="event feed")
             delivering = group.create_task(deliverer.run(), name="webhooks")
+            announcing = group.create_task(announce_reports(archive), name="reports")
             await server.serve(sockets=[listener])
-            for task in (reconciling, following, delivering):
+            for task in (reconciling, following, delivering, announcing):
                 task.cancel()
     finally:
         await redis.aclose()

@@ -67,7 +67,8 @@ async def test_a_caller_is_greeted_asks_and_is_answered(system: System) -> None:
     try:
         left = {key async for key in redis.scan_iter(f"*{report.session_id}*")}
         record = f"session:{report.session_id}"
-        assert left == {record, f"{record}:events", f"{record}:logs"}
+        stays = ("events", "items", "logs", "report")
+        assert left == {record, *(f"{record}:{part}" for part in stays)}
         assert await redis.hget(f"session:{report.session_id}", "status") == "ended"
         assert await redis.zscore("assistant:slots", report.session_id) is None
     finally:

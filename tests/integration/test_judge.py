@@ -1,4 +1,4 @@
-"""The judge and what it judges by: beats, carriers and kept items, in a real valkey-server."""
+"""The judge and what it judges by: beats and carriers, in a real valkey-server."""
 
 import asyncio
 import time
@@ -11,8 +11,6 @@ from redis.asyncio import Redis
 
 from assistant.sessions import events as ev
 from assistant.sessions.errors import StoreUnavailableError
-from assistant.sessions.item import Item
-from assistant.sessions.record import Reason, State
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import WorkerRegistry
@@ -84,24 +82,6 @@ async def test_the_judge_moves_only_what_nobody_runs(world: Bench) -> None:
     assert (await world.store.get("s1")).attempt == 2
     await world.look(after_s=UNLISTED_GRACE_S)
     assert world.poked == ["s1", "s3"]
-
-
-async def test_what_was_said_is_kept_while_it_can_be_gone_on_with(world: Bench) -> None:
-    """Items come from the current attempt alone, once each, and go when the session is over."""
-    await world.conversation("s", "a")
-    first = Item(id="1", role="assistant", text="Hello!", interrupted=False, at=1.0)
-    second = Item(id="2", role="user", text="Hi.", interrupted=False, at=2.0)
-    for item in (first, second, second):
-        await world.store.keep("s", 1, item)
-    lost = ev.AgentLost(at=time.time(), attempt=1, detail="gone")
-    await world.store.record("s", lost)
-    await world.store.keep("s", 1, first.model_copy(update={"id": "3"}))
-    assert await world.store.items("s") == [first, second]
-    ending = ev.EndRequested(at=time.time(), reason=Reason.USER_REQUESTED)
-    await world.store.record("s", ending)
-    closed = await world.store.record("s", ev.Closed(at=time.time()))
-    assert closed.state is State.ENDED
-    assert await world.store.items("s") == []
 
 
 async def test_after_redis_was_away_nobody_is_judged_before_two_beats(world: Bench) -> None:

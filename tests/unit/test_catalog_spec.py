@@ -88,9 +88,12 @@ def objects(model: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
         if name == "base_url":  # URLs are checked by code that no strategy can follow
             url = "wss://127.0.0.1:1/a" if model is AssemblyAIOptions else "http://127.0.0.1:1/v1"
             strategy: st.SearchStrategy[Any] = st.just(url)
+        elif name == "json_schema":  # a language of its own
+            schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+            strategy = st.just(schema)
         else:
             strategy = values(field.annotation, list(field.metadata))
-        (needed if field.is_required() else others)[name] = strategy
+        (needed if field.is_required() else others)[field.alias or name] = strategy
     return st.fixed_dictionaries(needed, optional=others)
 
 

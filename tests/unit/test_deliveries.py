@@ -209,15 +209,22 @@ def test_every_event_is_public_or_internal_on_purpose() -> None:
 
 
 def test_nothing_private_leaves() -> None:
-    """A prompt or a configuration goes out in no event, even if it were recorded."""
-    data = {"at": 1.0, "spec": "canary", "config": "canary", "text": "canary", "attempt": 1}
+    """A prompt or a configuration goes out in no event; what was said in one alone."""
+    data = {"at": 1.0, "spec": "canary", "config": "canary", "text": "secret", "attempt": 1}
     for name in public_events.RECORDED:
         for page in (False, True):
             event = public_events.published("a", name, data, page=page)
             assert event is not None
-            assert "canary" not in json.dumps([event.posted(), event.streamed()])
+            told = json.dumps([event.posted(), event.streamed()])
+            assert "canary" not in told
+            assert ("secret" in told) == (name == ev.ItemSaid.name)
     claimed = encode_event(ev.Claimed(at=1.0, attempt=1, worker="w", pid=1))
     assert public_events.published("a", claimed["name"], json.loads(claimed["data"])) is None
+    tool = {"at": 1.0, "role": "tool", "tool": "look", "output": "secret"}
+    assert public_events.published("a", ev.ItemSaid.name, tool, page=True) is None
+    backend = public_events.published("a", ev.ItemSaid.name, tool)
+    assert backend is not None
+    assert backend.data["output"] == "secret"
 
 
 def test_messages_have_the_forms_that_are_documented() -> None:

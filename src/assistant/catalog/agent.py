@@ -21,6 +21,7 @@ from assistant.catalog.fields import (
 )
 from assistant.catalog.profiles import ProfileName
 from assistant.catalog.providers import LlmOptions, SttOptions, TtsOptions
+from assistant.catalog.report import Recording, Report
 from assistant.catalog.turns import (
     AudioTurnDetection,
     InferenceVadOptions,
@@ -125,6 +126,10 @@ class AgentSettings(Frozen):
     """What the agent says to a caller who has fallen silent."""
     limits: Limits = Limits()
     """When a session is ended, and how long the agent waits for its caller."""
+    report: Report = Report()
+    """What the language model makes of a conversation that is over."""
+    recording: Recording = Recording()
+    """Whether both sides are recorded."""
     public: Public | None = None
     """What a web page's key may do. None: it cannot start this agent at all."""
 

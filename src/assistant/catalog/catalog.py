@@ -28,6 +28,7 @@ from assistant.catalog.errors import (
 from assistant.catalog.explain import Finding, explain
 from assistant.catalog.fields import AgentName, Frozen
 from assistant.catalog.overrides import Overrides
+from assistant.catalog.prices import Prices
 from assistant.catalog.profiles import with_profiles
 from assistant.catalog.providers import SttOptions, TtsOptions
 from assistant.catalog.references import check_references
@@ -45,6 +46,8 @@ class AgentsFile(Frozen):
     """The agent of a session that names none."""
     voices: Annotated[Mapping[AgentName, Voice], Field(max_length=MAX_VOICES)] = {}
     """Voices under names of our own; `tts.voice` and a session's `voice` may use them."""
+    prices: Prices | None = None
+    """What the vendors charge. None: what a session cost is not known."""
     agents: Annotated[Mapping[AgentName, AgentSettings], Field(min_length=1, max_length=MAX_AGENTS)]
     """The agents by name."""
 
@@ -73,6 +76,8 @@ class Catalog:
     voices: Mapping[str, Voice]
     written: Mapping[str, AgentSettings] = field(repr=False)
     """Every agent as the file has it: a session's voice replaces an alias, not what it led to."""
+    prices: Prices | None = None
+    """What the vendors charge. None: not known."""
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -97,6 +102,7 @@ class Catalog:
             agents=MappingProxyType(agents),
             voices=MappingProxyType(dict(file.voices)),
             written=MappingProxyType(dict(file.agents)),
+            prices=file.prices,
         )
 
     def listed(self) -> tuple[ListedAgent, ...]:
@@ -241,6 +247,9 @@ def _with_words_and_time(
     if "greeting" in overrides.model_fields_set:
         greeting = overrides.greeting
         changes["greeting"] = greeting if greeting and greeting.strip() else None
+    if overrides.recording is not None:
+        recording = spec.recording.model_copy(update={"enabled": overrides.recording})
+        changes["recording"] = recording
     limit_s = overrides.max_duration or own_limit_s
     changes["limits"] = spec.limits.model_copy(update={"max_duration_s": limit_s})
     return spec.model_copy(update=changes)

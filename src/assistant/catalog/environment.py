@@ -22,7 +22,7 @@ class EnvRequirement:
     """The variables that may hold it, any one of them; the first is the one to recommend."""
     agent: str
     stage: str
-    """`stt`, `llm` or `tts`."""
+    """`stt`, `llm` or `tts`; or `recording`."""
     provider: str
 
     def is_met(self, environ: Mapping[str, str]) -> bool:
@@ -35,7 +35,7 @@ class EnvRequirement:
 
 
 def required_environment(spec: AgentSpec) -> tuple[EnvRequirement, ...]:
-    """What the agent's vendors need, fallbacks too, in the order stt, llm, tts.
+    """What the agent's vendors need, fallbacks too: stt, llm, tts, and then its recordings.
 
     A vendor may need nothing.
     """
@@ -53,4 +53,7 @@ def required_environment(spec: AgentSpec) -> tuple[EnvRequirement, ...]:
             names = _VENDOR_KEYS[options.provider]
         if names:
             requirements.append(EnvRequirement(names, spec.name, stage, options.provider))
+    if spec.recording.enabled:
+        place = ("ASSISTANT_RECORDINGS_URL",)
+        requirements.append(EnvRequirement(place, spec.name, "recording", "a place for recordings"))
     return tuple(dict.fromkeys(requirements))

@@ -94,6 +94,8 @@ class Overrides(Frozen):
     max_duration: DurationSeconds | None = None
     """Seconds until the session is ended, more than 0 and at most 86400. It may be longer than
     the agent's own limit for a secret key, only shorter for a publishable one."""
+    recording: bool | None = None
+    """Whether both sides are recorded, whatever the agent says; for secret keys alone."""
 
     def given(self) -> tuple[str, ...]:
         """The names, as in `config`, of what the session really asks for."""

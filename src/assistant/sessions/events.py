@@ -221,3 +221,49 @@ class DeadAir(Note):
     attempt: int
     silence_s: float
     apologized: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ItemSaid(Note):
+    """Something was said, or a tool was used; as the item, with texts cut to bound an event."""
+
+    name = "conversation.item"
+    attempt: int
+    id: str
+    role: str
+    text: str
+    interrupted: bool
+    started_at: float | None = None
+    ended_at: float | None = None
+    tool: str | None = None
+    arguments: str | None = None
+    output: str | None = None
+    is_error: bool | None = None
+    #: A text was longer than an event may hold; the transcript has more of it.
+    cut: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportReady(Note):
+    """The session's report is complete; `judged`: with what a language model made of it."""
+
+    name = "report.ready"
+    judged: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingStored(Note):
+    """The attempt's recording is where recordings lie."""
+
+    name = "recording.stored"
+    attempt: int
+    bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingFailed(Note):
+    """The attempt's recording could not be stored; it is kept on its host, and tried again."""
+
+    name = "recording.failed"
+    attempt: int
+    detail: str

@@ -7,6 +7,7 @@ figures are exact whichever process made the change, and survive them all.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from assistant.sessions.events import Event, TurnCompleted
 from assistant.sessions.record import Session, State
 
 #: Upper bounds of the histograms' buckets, in seconds; a start should take less than one.
@@ -35,6 +36,16 @@ CREATED = "created"
 ATTEMPTS = "attempts"
 OVER = "over:"
 LOST = "lost:"
+#: Before the agent's name and `|`, in the fields that count turns and usage.
+TURN = "turn:"
+USAGE = "usage:"
+LATENCIES = (
+    "e2e_latency_s",
+    "end_of_turn_delay_s",
+    "transcription_delay_s",
+    "llm_ttft_s",
+    "tts_ttfb_s",
+)
 
 
 def over_field(state: str, reason: str) -> str:
@@ -71,6 +82,21 @@ def _tally(before: Session | None, after: Session) -> Iterator[tuple[str, float]
         if seconds is not None and (before is None or _seconds(stage, before) is None):
             yield bucket_field(stage.name, bucket_of(seconds)), 1
             yield bucket_field(stage.name, "sum"), seconds
+
+
+def tally_of_turn(event: Event) -> dict[str, float]:
+    """What an event adds to its agent's turns; the fields lack `TURN` and the agent."""
+    if not isinstance(event, TurnCompleted):
+        return {}
+    added: dict[str, float] = {"count": 1}
+    if event.interrupted:
+        added["interrupted"] = 1
+    for name in LATENCIES:
+        seconds = getattr(event, name)
+        if seconds is not None:
+            added[f"{name}|{bucket_of(seconds)}"] = 1
+            added[f"{name}|sum"] = seconds
+    return added
 
 
 def _seconds(stage: Stage, session: Session) -> float | None:

@@ -4,9 +4,10 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from livekit import rtc
 from livekit.agents import NOT_GIVEN, Agent, ChatContext
+from livekit.agents.llm import FunctionCall, FunctionCallOutput
 
 from assistant.catalog.agent import AgentSpec
-from assistant.sessions.item import Item
+from assistant.sessions.item import Item, ToolUse
 
 
 def _none_made(_text: str) -> None:
@@ -30,12 +31,17 @@ class Assistant(Agent):
         super().__init__(instructions=spec.instructions, chat_ctx=_context(said or ()))
         self._sentence = spec.greeting if said is None else spec.resume_sentence
         self._audio = audio
+        recorded = said is None and spec.recording.enabled
+        self._consent = spec.recording.consent if recorded else None
         last = said[-1] if said else None
         #: The user's last words were not answered: the one who was to answer them was lost.
-        self._owes_answer = last is not None and last.role == "user"
+        self._owes_answer = last is not None and last.role in {"user", "tool"}
 
     async def on_enter(self) -> None:
         # Runs while the room is still being joined, so the words are ready when the caller is.
+        if self._consent:
+            # Whoever is recorded is told so, whatever they say meanwhile.
+            self.session.say(self._consent, allow_interruptions=False)
         if self._sentence:
             audio = self._audio(self._sentence)
             self.session.say(self._sentence, audio=NOT_GIVEN if audio is None else audio)
@@ -46,6 +52,10 @@ class Assistant(Agent):
 def _context(said: Sequence[Item]) -> ChatContext:
     context = ChatContext.empty()
     for item in said:
+        if item.role == "tool":
+            if item.tool is not None:
+                context.items.extend(_tool_use(item, item.tool))
+            continue
         context.add_message(
             role=item.role,
             content=item.text,
@@ -54,3 +64,22 @@ def _context(said: Sequence[Item]) -> ChatContext:
             created_at=item.at,
         )
     return context
+
+
+def _tool_use(item: Item, tool: ToolUse) -> tuple[FunctionCall, FunctionCallOutput]:
+    """So that whoever takes over does not do once more what was done."""
+    call = FunctionCall(
+        id=item.id,
+        call_id=tool.call_id,
+        name=tool.name,
+        arguments=tool.arguments,
+        created_at=item.at,
+    )
+    output = FunctionCallOutput(
+        call_id=tool.call_id,
+        name=tool.name,
+        output=tool.output,
+        is_error=tool.is_error,
+        created_at=item.ended_at or item.at,
+    )
+    return call, output

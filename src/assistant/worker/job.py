@@ -24,19 +24,23 @@ from assistant.sessions.errors import StoreUnavailableError, SupersededError
 from assistant.sessions.item import Item
 from assistant.sessions.metadata import JobMetadata
 from assistant.sessions.record import Reason, Session, State
+from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.settings import WorkerSettings, read
 from assistant.worker import pipeline, stages
 from assistant.worker.agent import Assistant
 from assistant.worker.away import AwayPrompts
+from assistant.worker.books import Books
 from assistant.worker.dead_air import DeadAirGuard
 from assistant.worker.fence import SUPERSEDED, Fence
 from assistant.worker.inactivity import Inactivity
 from assistant.worker.journal import Journal
 from assistant.worker.providers import registry
+from assistant.worker.recorder import recorder_for
 from assistant.worker.reporter import Reporter
 from assistant.worker.sentences import Sentences
+from assistant.worker.spending import Spending
 from assistant.worker.teller import Teller
 from assistant.worker.troubles import Troubles
 
@@ -103,6 +107,7 @@ class SessionJob:
         self._ctx = ctx
         self._settings = settings
         self._worker = kit.worker
+        self._prices = kit.catalog.prices
         self._session_id = metadata.session
         self._attempt = metadata.attempt
         self._redis = connect(settings.redis_url)
@@ -112,11 +117,14 @@ class SessionJob:
             keep_s=settings.session_retention_s,
         )
         self._store = SessionStore(self._redis, bounds)
-        self._reporter = Reporter(self._store)
+        self._archive = Archive(self._redis)
+        self._reporter = Reporter(self._store, self._archive)
         self._teller = Teller(self._reporter, metadata, worker=kit.worker)
         # The SDK ends the entrypoint before the conversation ends, so these outlive it; the
         # shutdown callback ends them.
         self._background: list[asyncio.Task[None]] = []
+        #: None: there was no conversation yet.
+        self._books: Books | None = None
 
     async def run(self) -> None:
         ctx = self._ctx
@@ -190,7 +198,7 @@ class SessionJob:
             conversation = pipeline.build(spec, models)
             sentences = Sentences(spec, self._settings, models.tts.model)
             Troubles(self._teller).follow(models)
-            self._accompany(conversation, spec)
+            books = self._accompany(conversation, spec)
             self._keep_company(conversation, spec, sentences)
             # An agent that takes over goes on; only the session's first one greets.
             said = None if session.active_at is None else await self._said()
@@ -200,25 +208,40 @@ class SessionJob:
             # Naming the user needs a joined room: the SDK looks up its own identity for it.
             room_options=pipeline.room_options(user_identity=session.user_id),
             session_host=False,
-            record=False,
+            record=books.recording(),
         )
+        books.recording_started()
 
     async def _said(self) -> list[Item]:
         try:
-            return await self._store.items(self._session_id)
+            return await self._archive.items(self._session_id)
         except StoreUnavailableError as error:
             # The claim went through just now; an agent without memory is better than none.
             _log.warning("job.history_unknown", session=self._session_id, error=str(error))
             return []
 
-    def _accompany(self, conversation: AgentSession[None], spec: AgentSpec) -> None:
+    def _accompany(self, conversation: AgentSession[None], spec: AgentSpec) -> Books:
         """Everything that follows the conversation beside the SDK."""
         Journal(self._teller).follow(conversation)
+        spending = Spending(self._teller, spec, self._prices)
+        spending.follow(conversation)
+        self._books = Books(
+            self._ctx,
+            store=self._store,
+            archive=self._archive,
+            teller=self._teller,
+            spec=spec,
+            vendors=self._settings,
+            spending=spending,
+            recorder=recorder_for(self._settings, spec, self._session_id, self._attempt),
+        )
+        self._books.follow(conversation)
         conversation.on("close", self._on_close)
         if spec.limits.inactivity_timeout_s is not None:
             inactivity = Inactivity(timeout_s=spec.limits.inactivity_timeout_s)
             inactivity.follow(conversation)
             self._keep_running(self._end_when_inactive(inactivity), "inactivity")
+        return self._books
 
     def _keep_company(
         self, conversation: AgentSession[None], spec: AgentSpec, sentences: Sentences
@@ -284,6 +307,8 @@ class SessionJob:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        if self._books is not None:
+            await self._books.close()
         await self._redis.aclose()
 
 

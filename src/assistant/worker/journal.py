@@ -1,18 +1,21 @@
-"""Puts a conversation on record while it runs: what was said, and how long each turn took."""
+"""Puts a conversation on record while it runs: what was said and done, and how long turns took."""
 
 import time
 from typing import Any
 
-from livekit.agents import AgentSession, AgentStateChangedEvent, ConversationItemAddedEvent
-from livekit.agents.llm import ChatMessage
+from livekit.agents import (
+    AgentSession,
+    AgentStateChangedEvent,
+    ConversationItemAddedEvent,
+    FunctionToolsExecutedEvent,
+)
+from livekit.agents.llm import ChatMessage, FunctionCall, FunctionCallOutput
 
 from assistant import log
 from assistant.sessions import events as ev
-from assistant.sessions.item import Item
+from assistant.sessions.item import MAX_ITEM_CHARS, Item, ToolUse
 from assistant.worker.teller import Teller
 from assistant.worker.turns import TurnReport, Turns
-
-MAX_ITEM_CHARS = 8000  # About ten minutes of speech; what is longer is cut, at its end.
 
 _log = log.get(__name__)
 
@@ -27,6 +30,7 @@ class Journal:
 
     def follow(self, conversation: AgentSession[Any]) -> None:
         conversation.on("conversation_item_added", self._on_item)
+        conversation.on("function_tools_executed", self._on_tools)
         conversation.on("agent_state_changed", self._on_agent_state)
 
     def _on_agent_state(self, event: AgentStateChangedEvent) -> None:
@@ -45,16 +49,22 @@ class Journal:
             self._report_turn(report)
 
     def _keep(self, message: ChatMessage, role: Any) -> None:
-        """For the agent that may have to go on with the conversation."""
         item = Item(
             id=message.id,
             role=role,
             text=(message.text_content or "")[:MAX_ITEM_CHARS],
             interrupted=message.interrupted,
             at=message.created_at,
+            started_at=message.metrics.get("started_speaking_at"),
+            ended_at=message.metrics.get("stopped_speaking_at"),
+            attempt=self._teller.attempt,
         )
         if item.text:
             self._teller.keep(item)
+
+    def _on_tools(self, event: FunctionToolsExecutedEvent) -> None:
+        for call, output in event.zipped():
+            self._teller.keep(tool_item(call, output, attempt=self._teller.attempt))
 
     def _report_turn(self, report: TurnReport) -> None:
         _log.info(
@@ -77,3 +87,24 @@ class Journal:
                 interrupted=report.interrupted,
             )
         )
+
+
+def tool_item(call: FunctionCall, output: FunctionCallOutput | None, *, attempt: int) -> Item:
+    """A tool's use as an item; without an output (the tool says nothing) the output is empty."""
+    return Item(
+        id=call.id,
+        role="tool",
+        text="",
+        interrupted=False,
+        at=call.created_at,
+        started_at=call.created_at,
+        ended_at=output.created_at if output else None,
+        attempt=attempt,
+        tool=ToolUse(
+            name=call.name,
+            call_id=call.call_id,
+            arguments=call.arguments[:MAX_ITEM_CHARS],
+            output=(output.output if output else "")[:MAX_ITEM_CHARS],
+            is_error=output.is_error if output else False,
+        ),
+    )

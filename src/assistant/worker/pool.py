@@ -98,6 +98,17 @@ class Pool:
         return [p.running_job for p in processes if p.running_job is not None]
 
     @property
+    def talking(self) -> list[RunningJobInfo]:
+        """Those whose agent is, or will be, in a room: a job that leaves it says so to its parent,
+        and then has only its books to close.
+        """
+        pool = self._pool
+        processes = pool.processes if pool is not None else []
+        return [
+            p.running_job for p in processes if p.running_job is not None and not _is_leaving(p)
+        ]
+
+    @property
     def _pool(self) -> ProcPool | None:
         """None until the server runs."""
         return getattr(self._server, "_proc_pool", None)
@@ -157,6 +168,11 @@ def _seen(process: JobExecutor) -> JobProcessSeen | None:
         received_at=info.received_at or None,
         launched_at=info.launched_at or None,
     )
+
+
+def _is_leaving(process: JobExecutor) -> bool:
+    leaving: asyncio.Future[None] | None = getattr(process, "_shutting_down_fut", None)
+    return leaving is not None and leaving.done()
 
 
 def _why_never_ready(process: JobExecutor) -> str | None:

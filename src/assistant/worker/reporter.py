@@ -7,7 +7,9 @@ from assistant import log
 from assistant.sessions import events as ev
 from assistant.sessions.errors import SessionError, StoreUnavailableError
 from assistant.sessions.item import Item
+from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.records import SessionStore
+from assistant.sessions.usage import Spent
 
 MAX_BUFFERED = 1000  # A turn a second for a quarter of an hour; older news is dropped first.
 RETRY_S = 1.0
@@ -24,12 +26,30 @@ class _Said:
     item: Item
 
 
-class Reporter:
-    """Delivers events to their sessions; `tell` and `keep` never wait."""
+@dataclass(frozen=True)
+class _Used:
+    attempt: int
+    spent: Spent
 
-    def __init__(self, store: SessionStore) -> None:
+
+@dataclass(frozen=True)
+class _Silent:
+    attempt: int
+
+
+_News = ev.Event | _Said | _Used | _Silent
+
+
+class Reporter:
+    """Delivers news to their sessions; nothing but `run` and `flush` ever waits.
+
+    `archive`: where `keep`, `spend` and `silent` lead; None: nobody calls them.
+    """
+
+    def __init__(self, store: SessionStore, archive: Archive | None = None) -> None:
         self._store = store
-        self._waiting: asyncio.Queue[tuple[str, ev.Event | _Said]] = asyncio.Queue(MAX_BUFFERED)
+        self._archive = archive
+        self._waiting: asyncio.Queue[tuple[str, _News]] = asyncio.Queue(MAX_BUFFERED)
 
     def tell(self, session_id: str, event: ev.Event) -> None:
         self._put(session_id, event)
@@ -37,6 +57,14 @@ class Reporter:
     def keep(self, session_id: str, attempt: int, item: Item) -> None:
         """Have something kept that was said in the attempt."""
         self._put(session_id, _Said(attempt, item))
+
+    def spend(self, session_id: str, attempt: int, spent: Spent) -> None:
+        """Have written down what the attempt has used so far."""
+        self._put(session_id, _Used(attempt, spent))
+
+    def silent(self, session_id: str, attempt: int) -> None:
+        """Have written down that nothing more comes of the attempt: its process is gone."""
+        self._put(session_id, _Silent(attempt))
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -55,19 +83,29 @@ class Reporter:
         except TimeoutError:
             _log.warning("reports.lost", n=self._waiting.qsize())
 
-    def _put(self, session_id: str, news: ev.Event | _Said) -> None:
+    @property
+    def _archived(self) -> Archive:
+        if self._archive is None:
+            raise TypeError("this reporter has no archive")
+        return self._archive
+
+    def _put(self, session_id: str, news: _News) -> None:
         if self._waiting.full():
             dropped, _ = self._waiting.get_nowait()
             self._waiting.task_done()
             _log.warning("report.dropped", session=dropped)
         self._waiting.put_nowait((session_id, news))
 
-    async def _deliver(self, session_id: str, news: ev.Event | _Said) -> None:
+    async def _deliver(self, session_id: str, news: _News) -> None:
         while True:
             try:
                 match news:
                     case _Said(attempt, item):
-                        await self._store.keep(session_id, attempt, item)
+                        await self._archived.keep(session_id, attempt, item)
+                    case _Used(attempt, spent):
+                        await self._archived.spend(session_id, attempt, spent)
+                    case _Silent(attempt):
+                        await self._archived.finish(session_id, attempt, {}, last=True)
                     case ev.Note():
                         await self._store.note(session_id, news)
                     case _:

@@ -22,6 +22,8 @@ from assistant.sessions import events as ev
 from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.metadata import JobMetadata
 from assistant.sessions.record import agent_identity
+from assistant.sessions.recordings import Recordings, RecordingsError
+from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, Beat, WorkerRegistry
@@ -29,13 +31,16 @@ from assistant.settings import WorkerSettings
 from assistant.worker import health, job
 from assistant.worker.pool import JobProcessSeen, Pool
 from assistant.worker.providers import registry
+from assistant.worker.recorder import spool_folder
 from assistant.worker.reporter import Reporter
 from assistant.worker.slots import Slots
+from assistant.worker.spool import empty_spool
 from assistant.worker.watchdog import Watchdog
 
 # A cold machine needs a few seconds to import the SDK and map the models for the first process.
 INITIALIZE_TIMEOUT_S = 30.0
-SHUTDOWN_TIMEOUT_S = 10.0
+# A job's last reports take up to 5 s, and what a language model makes of it 8 s.
+SHUTDOWN_TIMEOUT_S = 20.0
 # The SDK gives up after so many failed connects, and leaves. Staying, with a warm pool and an
 # honest /readyz, brings jobs back sooner than any restart.
 NEVER_GIVE_UP = 1_000_000
@@ -82,7 +87,7 @@ class Worker:
         self._settings = settings
         self._id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._started_at = time.time()
-        self._slots = Slots(settings.max_jobs, self._running_job_ids)
+        self._slots = Slots(settings.max_jobs, self._talking_job_ids)
         self._server = build_server(
             settings,
             catalog,
@@ -100,7 +105,9 @@ class Worker:
             queue_limit=settings.queue_limit,
             keep_s=settings.session_retention_s,
         )
-        self._reporter = Reporter(SessionStore(redis, bounds))
+        self._store = SessionStore(redis, bounds)
+        self._archive = Archive(redis)
+        self._reporter = Reporter(self._store, self._archive)
         self._pool = Pool(
             self._server,
             target=settings.prewarm_pool_size,
@@ -135,6 +142,7 @@ class Worker:
                 tasks.create_task(self._keep_beating(), name="beat"),
                 tasks.create_task(self._pool.watch(), name="watch pool"),
                 tasks.create_task(self._reporter.run(), name="reporter"),
+                *self._spool_tasks(tasks),
             ]
             server = tasks.create_task(self._server.run(), name="server")
             code = await self._until_stopped(server)
@@ -144,6 +152,20 @@ class Worker:
                 task.cancel()
         await self._say_goodbye()
         return code
+
+    def _spool_tasks(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """What stores recordings that jobs left here; nothing where none are made."""
+        settings = self._settings
+        if settings.recordings_url is None:
+            return []
+        try:
+            recordings = Recordings(settings.recordings_url, endpoint=settings.recordings_endpoint)
+        except RecordingsError as error:
+            # Jobs say so for each session that is to be recorded; conversations go on.
+            _log.error("spool.impossible", error=str(error))
+            return []
+        emptying = empty_spool(spool_folder(settings), recordings, self._store, self._archive)
+        return [tasks.create_task(emptying, name="empty spool")]
 
     async def _until_stopped(self, server: asyncio.Task[None]) -> int:
         stopping = asyncio.create_task(self._stopping.wait(), name="stopping")
@@ -258,6 +280,7 @@ class Worker:
         )
         detail = f"its job process ended with exit code {process.exit_code}"
         self._tell_lost(process.job, process.pid, detail)
+        self._reporter.silent(process.job.session, process.job.attempt)
 
     def _tell_lost(self, job: JobMetadata, pid: int | None, detail: str) -> None:
         lost = ev.AgentLost(
@@ -318,5 +341,5 @@ class Worker:
             return "no job process is ready"
         return None
 
-    def _running_job_ids(self) -> set[str]:
-        return {info.job.id for info in self._pool.running}
+    def _talking_job_ids(self) -> set[str]:
+        return {info.job.id for info in self._pool.talking}

@@ -6,6 +6,7 @@ import time
 from assistant.sessions import events as ev
 from assistant.sessions.item import Item
 from assistant.sessions.metadata import JobMetadata
+from assistant.sessions.usage import Spent
 from assistant.worker.reporter import Reporter
 
 
@@ -38,3 +39,7 @@ class Teller:
     def keep(self, item: Item) -> None:
         """Have something kept that was said."""
         self._reporter.keep(self.session_id, self.attempt, item)
+
+    def spend(self, spent: Spent) -> None:
+        """Have written down what this attempt has used so far, in all."""
+        self._reporter.spend(self.session_id, self.attempt, spent)

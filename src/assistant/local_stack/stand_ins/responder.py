@@ -14,6 +14,7 @@ from assistant.local_stack.stand_ins.chat_request import (
     Tool,
     ToolCall,
 )
+from assistant.local_stack.stand_ins.minutes import asked_schema, minutes
 from assistant.local_stack.stand_ins.script import ReplyRule
 from assistant.local_stack.stand_ins.tool_choice import call_for, choose, spoken_result
 
@@ -72,6 +73,9 @@ class Responder:
         """What to say or call next."""
         messages = request.messages
         tools = [] if request.tool_choice == "none" else request.tools or []
+        schema = asked_schema(messages[0].text) if messages[0].role == "system" else None
+        if schema is not None and len(messages) > 1:
+            return Spoken(minutes(schema, messages[1].text))
         last = messages[-1]
         if last.role == "tool":
             return Spoken(self._results(messages))

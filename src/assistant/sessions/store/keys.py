@@ -4,7 +4,8 @@
 |---|---|---|---|---|
 | `session:{id}` | hash | the record, a field each (older names) | save.lua | retention after end |
 | `session:{id}:events` | stream | what happened, bounded | save.lua, note.lua | with the record |
-| `session:{id}:items` | list | what was said, while it lives, bounded | item.lua | at its end |
+| `session:{id}:items` | list | what was said and done, bounded | item.lua | with the record |
+| `session:{id}:report` | hash | parts of its report | archive.py | with the record |
 | `session:{id}:logs` | list | the same as lines, bounded (older) | save.lua | with the record |
 | `agent:{id}:pid` | string | the active agent's process (older) | save.lua | with the agent |
 | `assistant:events` | stream | the same over all sessions, bounded | same | with the last record |
@@ -13,6 +14,7 @@
 | `assistant:slots` | zset | ids that hold a slot, by when they took it | save.lua | same |
 | `assistant:queue` | zset | waiting ids, in the order of coming | save.lua | same |
 | `assistant:sessions` | zset | all ids by creation; `:*` beside: index.lua | save.lua | same |
+| `assistant:reports` | zset | ended ids, by when their report counts as ready | save.lua | same |
 | `assistant:holds` | list | how long slots were held lately (s), bounded | save.lua | same |
 | `assistant:totals` | hash | what was counted so far; see tally.py | save.lua | same |
 | `assistant:idempotency:{hash}` | hash | first answers, sealed | idempotency_*.lua | a day |
@@ -36,6 +38,7 @@ OUTBOX = "assistant:outbox"
 SESSIONS = "assistant:sessions"
 HOLDS = "assistant:holds"
 TOTALS = "assistant:totals"
+REPORTS = "assistant:reports"
 ENDPOINTS = "endpoint:"
 
 
@@ -49,6 +52,10 @@ def session_events(session_id: str) -> str:
 
 def session_items(session_id: str) -> str:
     return f"session:{session_id}:items"
+
+
+def session_report(session_id: str) -> str:
+    return f"session:{session_id}:report"
 
 
 def session_logs(session_id: str) -> str:

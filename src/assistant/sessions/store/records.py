@@ -17,19 +17,19 @@ from assistant.sessions.errors import (
     SessionNotFoundError,
     SupersededError,
 )
-from assistant.sessions.item import Item
 from assistant.sessions.record import TERMINAL, Session, State
 from assistant.sessions.store import codec, index, keys
 from assistant.sessions.store.client import script, translated
-from assistant.sessions.tally import tally
+from assistant.sessions.tally import TURN, tally, tally_of_turn
 
 MAX_TRIES = 16  # Writers of one session are a handful; more conflicts in a row are a fault.
 EVENTS_PER_SESSION = 2000
 EVENTS_IN_ALL = 20_000
 # While every replica of the service is away; at about 300 bytes an event, 30 MB.
 EVENTS_IN_OUTBOX = 100_000
-# An hour of lively talk; an agent that takes over then knows the end of a longer conversation.
-ITEMS_PER_SESSION = 400
+# The last report of a job whose session has ended comes within so long, or not at all: the time to
+# leave the room, to have its words judged, and to reach Redis.
+REPORT_GRACE_S = 20.0
 LINES_PER_SESSION = 200
 # Sessions whose slot was freed last: enough for a mean, few enough to follow the time of day.
 HOLDS = 50
@@ -73,9 +73,8 @@ class SessionStore:
         self._bounds = bounds
         self._clock = clock
         self._save = redis.register_script(script("index.lua") + script("save.lua"))
-        self._note = redis.register_script(script("note.lua"))
+        self._note = redis.register_script(script("tell.lua") + script("note.lua"))
         self._erase = redis.register_script(script("index.lua") + script("erase.lua"))
-        self._keep = redis.register_script(script("item.lua"))
 
     @property
     def max_bots(self) -> int:
@@ -158,6 +157,7 @@ class SessionStore:
                     keys.session_events(session_id),
                     keys.EVENTS,
                     keys.OUTBOX,
+                    keys.TOTALS,
                 ],
                 args=[
                     session_id,
@@ -166,25 +166,10 @@ class SessionStore:
                     EVENTS_PER_SESSION,
                     EVENTS_IN_ALL,
                     EVENTS_IN_OUTBOX,
+                    json.dumps(tally_of_turn(event)),
+                    TURN,
                 ],
             )
-
-    async def keep(self, session_id: str, attempt: int, item: Item) -> None:
-        """Keep something that was said, as long as the session lives and the attempt is current."""
-        with translated():
-            await self._keep(
-                keys=[keys.session(session_id), keys.session_items(session_id)],
-                args=[attempt, item.model_dump_json(), ITEMS_PER_SESSION],
-            )
-
-    async def items(self, session_id: str) -> list[Item]:
-        """What was said so far, oldest first; empty once the session is over."""
-        with translated():
-            stored = cast(
-                "list[str]", await self._redis.lrange(keys.session_items(session_id), 0, -1)
-            )
-        # A report that was repeated, because its answer got lost, is there twice.
-        return list({item.id: item for item in map(Item.model_validate_json, stored)}.values())
 
     async def carriers(self) -> list[Carrier]:
         """Who carries each session that holds a slot."""
@@ -227,7 +212,9 @@ class SessionStore:
             )
         return (State(status), int(attempt or 0)) if status else None
 
-    async def timeline(self, session_id: str, *, limit: int = 500) -> list[dict[str, Any]]:
+    async def timeline(
+        self, session_id: str, *, limit: int = EVENTS_PER_SESSION
+    ) -> list[dict[str, Any]]:
         """The session's events, oldest first: `{id, name, data}`."""
         with translated():
             entries = cast(
@@ -263,6 +250,8 @@ class SessionStore:
                     keys.agent_pid(session_id),
                     keys.session_logs(session_id),
                     keys.session_deliveries(session_id),
+                    keys.session_report(session_id),
+                    keys.REPORTS,
                 ],
                 args=[
                     session_id,
@@ -353,6 +342,8 @@ class SessionStore:
                     keys.session_logs(session.id),
                     keys.HOLDS,
                     keys.TOTALS,
+                    keys.session_report(session.id),
+                    keys.REPORTS,
                 ],
                 args=[
                     session.id,
@@ -375,6 +366,7 @@ class SessionStore:
                     HOLDS,
                     CLEANED_PER_WRITE,
                     keys.session(""),
+                    REPORT_GRACE_S,
                 ],
             )
         return outcome

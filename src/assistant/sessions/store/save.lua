@@ -7,6 +7,7 @@
 --       8 session:{id}:items (list)     9 assistant:sessions (zset; see index.lua)
 --      10 agent:{id}:pid (string)      11 session:{id}:logs (list)
 --      12 assistant:holds (list)       13 assistant:totals (hash)
+--      14 session:{id}:report (hash)   15 assistant:reports (zset)
 -- ARGV  1 session id            2 expected version, 0: must not exist yet
 --       3 record as JSON object of strings (a field that is absent is removed)
 --       4 events as JSON array of {name, data}
@@ -19,6 +20,7 @@
 --         `lines` for the log; `tally`, what the change adds to the totals
 --      17 lines kept in the log   18 holds kept   19 expired sessions to drop from the index
 --      20 prefix of records' keys
+--      21 seconds after the end until the report is made without its job's last word
 -- Returns the new version, or one of "exists", "conflict", "full", "queue_full".
 
 local version = tonumber(redis.call("HGET", KEYS[1], "version") or "0")
@@ -97,8 +99,11 @@ if (had_slot and ARGV[7] ~= "1") or (place and ARGV[9] ~= "1") then
   if first then redis.call("ZADD", KEYS[4], ARGV[6], first) end
 end
 
--- Nobody goes on with what was said in a session that is over.
-if fields.status == "ended" or fields.status == "failed" then redis.call("DEL", KEYS[8]) end
+-- Of an agent that was in the room a last word is expected, unless it was said already.
+if (fields.status == "ended" or fields.status == "failed") and fields.attempt ~= "0" then
+  local said = redis.call("HEXISTS", KEYS[14], "done") == 1 or not fields.activeAt
+  redis.call("ZADD", KEYS[15], "NX", said and ARGV[6] or ARGV[6] + ARGV[21], id)
+end
 
 local more = cjson.decode(ARGV[16])
 enter_index(KEYS[9], id, more.entry, ARGV[14])
@@ -112,6 +117,6 @@ end
 for _, line in ipairs(more.lines) do redis.call("RPUSH", KEYS[11], line) end
 redis.call("LTRIM", KEYS[11], -ARGV[17], -1)
 
-for _, key in ipairs({KEYS[1], KEYS[2], KEYS[11]}) do redis.call("EXPIRE", key, ARGV[11]) end
-for _, i in ipairs({3, 4, 5, 6, 12, 13}) do keep_for(KEYS[i], ARGV[14]) end
+for _, key in ipairs({KEYS[1], KEYS[2], KEYS[8], KEYS[11], KEYS[14]}) do redis.call("EXPIRE", key, ARGV[11]) end
+for _, i in ipairs({3, 4, 5, 6, 12, 13, 15}) do keep_for(KEYS[i], ARGV[14]) end
 return version + 1
