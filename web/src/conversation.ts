@@ -22,6 +22,8 @@ import { MAX_TURN_CHARS, type Reading, type Who } from "./transcript";
 const AGENT_STATE = "lk.agent.state";
 const TRANSCRIPTION_TOPIC = "lk.transcription";
 const TRANSCRIPTION_FINAL = "lk.transcription_final";
+/** What a worker plays when no answer comes. */
+const APOLOGY_TRACK = "apology";
 const SEGMENT_ID = "lk.segment_id";
 const CHAT_TOPIC = "lk.chat";
 
@@ -124,7 +126,7 @@ export class Conversation {
       .on(RoomEvent.ParticipantConnected, (participant) => this.#seen(participant))
       .on(RoomEvent.ParticipantAttributesChanged, (_, participant) => this.#seen(participant))
       .on(RoomEvent.ParticipantDisconnected, (participant) => this.#left(participant))
-      .on(RoomEvent.TrackSubscribed, (track) => this.#hear(track))
+      .on(RoomEvent.TrackSubscribed, (track, publication) => this.#hear(track, publication.trackName))
       .on(RoomEvent.TrackUnsubscribed, (track) => this.#unhear(track))
       .on(RoomEvent.SignalReconnecting, () => this.#tell({ type: "reconnecting" }))
       .on(RoomEvent.Reconnecting, () => this.#tell({ type: "reconnecting" }))
@@ -325,13 +327,14 @@ export class Conversation {
     }
   }
 
-  #hear(track: RemoteTrack): void {
+  #hear(track: RemoteTrack, name: string): void {
     if (track.kind !== Track.Kind.Audio) return;
     const element = track.attach();
     element.hidden = true;
     document.body.append(element);
     this.#sounds.push(element);
-    this.hooks.voice("agent", track.mediaStreamTrack);
+    // The agent goes on speaking on its own track.
+    if (name !== APOLOGY_TRACK) this.hooks.voice("agent", track.mediaStreamTrack);
   }
 
   #unhear(track: RemoteTrack): void {

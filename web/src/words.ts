@@ -161,6 +161,8 @@ const ENDED: Record<string, string> = {
   session_timeout: "The conversation reached its time limit.",
   max_duration: "The conversation reached its time limit.",
   inactivity: "The conversation closed because nobody spoke for a while.",
+  user_away: "The conversation closed because you did not answer for a while.",
+  no_answer: "The assistant could not answer, so the conversation was closed. Please try again.",
   room_deleted: "The conversation was closed by the service.",
   agent_ended: "The assistant ended the conversation.",
   error: "The conversation stopped because of an error in the service.",
