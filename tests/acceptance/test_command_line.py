@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from livekit import api
 
 from assistant.local_stack.guard import group_is_alive
@@ -77,6 +78,20 @@ async def test_check_takes_the_older_name_of_the_assemblyai_key(tmp_path: Path) 
     """Who comes from the older backend need not rename a key."""
     ran = await run("check", cwd=tmp_path, ASSEMBLYAI_API_KEY=None, ASSEMBLY_API_KEY="older")
     assert ran.code == OK, ran.text
+
+
+async def test_a_model_that_was_not_downloaded_is_named(tmp_path: Path) -> None:
+    """The worker does not start without it: jobs would fail, one by one."""
+    document = yaml.safe_load((PROJECT / "agents.yaml").read_text(encoding="utf-8"))
+    document["agents"]["concierge"]["turn_detection"] = "multilingual"
+    file = tmp_path / "agents.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    cache = str(tmp_path / "no-models")
+    ran = await run("start", cwd=tmp_path, ASSISTANT_AGENTS_FILE=str(file), HF_HOME=cache)
+    assert ran.code == FAILED
+    assert "agents.concierge.turn_detection" in ran.text
+    assert "download-files" in ran.text
+    assert "Traceback" not in ran.text
 
 
 @pytest.mark.parametrize("command", ["check", "start"])

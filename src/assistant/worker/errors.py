@@ -19,6 +19,21 @@ class MissingExtraError(WorkerError):
         return f"{self.name!r} needs the extra {self.extra!r}: pip install -e '.[{self.extra}]'"
 
 
+class WeightsMissingError(WorkerError):
+    """An agent's turn detection needs a model that is not on this host."""
+
+    def __init__(self, agent: str, model: str) -> None:
+        super().__init__(agent, model)
+        self.agent = agent
+        self.model = model
+
+    def __str__(self) -> str:
+        return (
+            f"agents.{self.agent}.turn_detection: the model {self.model!r} is not on this host; "
+            "run `python -m assistant download-files`, or use 'v1-mini'"
+        )
+
+
 class HealthPageError(WorkerError):
     """The worker's health page cannot listen where it should."""
 

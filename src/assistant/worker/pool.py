@@ -86,6 +86,12 @@ class Pool:
         return not server._closed and server.id != "unregistered" and not server._connecting  # noqa: SLF001
 
     @property
+    def lacks_models(self) -> bool:
+        """Whether the process of the models that all jobs share is gone, or never got ready."""
+        executor = getattr(self._server, "_inference_executor", None)
+        return executor is not None and not executor.is_alive()
+
+    @property
     def warm(self) -> int:
         """Processes that are ready for a job."""
         pool = self._pool

@@ -50,6 +50,10 @@ SLOT_WAIT_S = 1.5
 SLOT_POLL_S = 0.02
 EXIT_OK = 0
 EXIT_CUT_SHORT = 1
+LACKS_MODELS = (
+    "the process of the turn-detection models does not run; "
+    "`python -m assistant download-files` fetches their weights"
+)
 
 _log = log.get(__name__)
 
@@ -60,7 +64,16 @@ def preload_modules(catalog: Catalog) -> list[str]:
 
 
 def build_server(settings: WorkerSettings, catalog: Catalog, **options: Any) -> AgentServer:
-    """The SDK's server with our settings; `options` go to its constructor."""
+    """The SDK's server with our settings; `options` go to its constructor.
+
+    Raises:
+        MissingExtraError: a provider's package is not installed.
+        WeightsMissingError: a model that jobs share was not downloaded.
+    """
+    for module in registry.SHARED_MODELS.intersection(preload_modules(catalog)):
+        shared = registry.load(module)
+        for agent in catalog.agents.values():
+            shared.check(agent)
     return AgentServer(
         ws_url=settings.livekit_url,
         api_key=settings.livekit_api_key,
@@ -221,7 +234,7 @@ class Worker:
         received_at = time.time()
         metadata = JobMetadata.decode(request.job.metadata)
         has_process = self._pool.warm or not self._pool.failure
-        if not has_process or not await self._slot_is_free():
+        if self._pool.lacks_models or not has_process or not await self._slot_is_free():
             _log.info("job.rejected", room=request.room.name, jobs=self._slots.jobs)
             await request.reject(terminate=False)
             return
@@ -333,6 +346,8 @@ class Worker:
     def _why_unready(self) -> str | None:
         if self._stopping.is_set():
             return "draining"
+        if self._pool.lacks_models:
+            return LACKS_MODELS
         if self._pool.failure and not self._pool.warm:
             return f"job processes do not get ready: {self._pool.failure}"
         if not self._pool.is_registered:

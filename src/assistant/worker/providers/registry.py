@@ -28,6 +28,9 @@ TURN_DETECTION = {
     "multilingual": f"{_PACKAGE}.turn_detector",
     "english": f"{_PACKAGE}.turn_detector",
 }
+# Their models run in one process for all jobs of a worker, which the SDK only starts for what was
+# imported where the worker itself runs. Source: livekit-agents 1.8.9, `inference_runner.py`.
+SHARED_MODELS = frozenset({f"{_PACKAGE}.turn_detector"})
 _EXTRAS = {f"{_PACKAGE}.turn_detector": "turn-detector"}
 
 
