@@ -128,6 +128,10 @@ async def conversation(system: System, **options: Any) -> AsyncIterator[Call]:
 
 async def ask(call: Call, sum_: str, answer: str) -> None:
     """Type a sum, and wait for its result in what the agent says after."""
+    async with asyncio.timeout(scaled(ANSWER_WITHIN_S)):
+        # Who has only just joined does not read yet.
+        while call.caller.agent_state in {None, "initializing"}:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.02)
     asked = time.monotonic()
     await call.caller.type(f"What is {sum_}?")
     await call.caller.wait_for_line(
