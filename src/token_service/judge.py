@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from assistant import log
 from assistant.sessions import events as ev
 from assistant.sessions.errors import SessionError, StoreUnavailableError
-from assistant.sessions.record import Reason, State
+from assistant.sessions.record import AT_WORK, Reason
 from assistant.sessions.store.records import Carrier, SessionStore
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, Heard, WorkerRegistry
 
@@ -23,7 +23,6 @@ UNLISTED_GRACE_S = 3.0
 # A worker that is gone counts for this long among those that should be heard.
 REMEMBERED_S = 10.0
 
-_RUNS = frozenset({State.DISPATCHING, State.ACTIVE})
 
 _log = log.get(__name__)
 
@@ -113,7 +112,7 @@ class Judge:
     ) -> list[tuple[Carrier, str]]:
         lost, unlisted = [], {}
         for carrier in carriers:
-            if carrier.state not in _RUNS or carrier.worker is None:
+            if carrier.state not in AT_WORK or carrier.worker is None:
                 continue
             worker = workers.get(carrier.worker)
             if worker is None:

@@ -25,7 +25,7 @@ from assistant.sessions.errors import (
 )
 from assistant.sessions.planning import room_timeouts
 from assistant.sessions.record import (
-    TERMINAL,
+    OVER,
     Reason,
     Session,
     State,
@@ -52,7 +52,6 @@ from token_service.settings import ServiceSettings
 from token_service.tokens import NOBODY, Guest, Minter
 from token_service.webhooks import TELLING, Notice
 
-OVER = TERMINAL | {State.ENDING}
 ID_BYTES = 16  # ids that we choose cannot be guessed
 
 _log = log.get(__name__)

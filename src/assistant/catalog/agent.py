@@ -2,16 +2,16 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from assistant.catalog.fallbacks import DeadAir, Fallbacks, none_if_blank
+from assistant.catalog.fallbacks import DeadAir, Fallbacks
 from assistant.catalog.fields import (
     AgentName,
     DurationSeconds,
     Frozen,
-    Greeting,
     Instructions,
     Language,
+    OptionalGreeting,
     Sentence,
     Title,
     VoiceName,
@@ -96,9 +96,9 @@ class AgentSettings(Frozen):
     """What people call the agent, on the talk page and in the console."""
     instructions: Instructions
     """The system prompt, at most 16 KiB. Every turn sends it: short is fast."""
-    greeting: Annotated[Greeting | None, AfterValidator(none_if_blank)] = None
+    greeting: OptionalGreeting = None
     """What the agent says first. None or empty: it waits for the caller to speak."""
-    resume_sentence: Annotated[Greeting | None, AfterValidator(none_if_blank)] = None
+    resume_sentence: OptionalGreeting = None
     """What the agent says when it takes over for one that was lost in the conversation. None or
     empty: nothing."""
     language: Language = "en-US"

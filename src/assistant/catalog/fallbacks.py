@@ -2,16 +2,12 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from assistant.catalog.fields import Frozen, Greeting, WaitSeconds
+from assistant.catalog.fields import Frozen, OptionalGreeting, WaitSeconds
 from assistant.catalog.providers import LlmOptions, SttOptions, TtsOptions
 
 MAX_FALLBACKS = 3  # Each is asked in turn while the caller waits.
-
-
-def none_if_blank(text: str | None) -> str | None:
-    return text if text is None or text.strip() else None
 
 
 class Fallbacks(Frozen):
@@ -34,9 +30,7 @@ class DeadAir(Frozen):
 
     after_s: Annotated[float, Field(ge=1, le=30)] = 4.0
     """Seconds of silence after the caller's turn until `sentence` is played."""
-    sentence: Annotated[Greeting | None, AfterValidator(none_if_blank)] = (
-        "Sorry, this is taking longer than usual. One moment, please."
-    )
+    sentence: OptionalGreeting = "Sorry, this is taking longer than usual. One moment, please."
     """Made ahead in the agent's voice, so that it needs no vendor. None or empty: silence."""
     end_after_s: WaitSeconds | None = 30.0
     """Seconds until the session is ended as `no_answer`. None: never."""

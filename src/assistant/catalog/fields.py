@@ -58,6 +58,10 @@ def _not_blank(text: str) -> str:
     return text
 
 
+def _none_if_blank(text: str | None) -> str | None:
+    return text if text is None or text.strip() else None
+
+
 def _at_most_bytes(limit: int) -> Callable[[str], str]:
     def check(text: str) -> str:
         size = len(text.encode())
@@ -118,6 +122,8 @@ Sentence = Annotated[
     AfterValidator(_clean),
     AfterValidator(_not_blank),
 ]
+OptionalGreeting = Annotated[Greeting | None, AfterValidator(_none_if_blank)]
+"""Blank text means none."""
 AgentName = Annotated[str, Field(pattern=AGENT_NAME_PATTERN)]
 VoiceName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_clean)]
 Language = Annotated[str, Field(pattern=LANGUAGE_PATTERN, max_length=35)]

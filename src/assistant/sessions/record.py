@@ -23,6 +23,10 @@ class State(StrEnum):
 
 
 TERMINAL = frozenset({State.ENDED, State.FAILED})
+#: Over, or about to be: nothing new begins.
+OVER = TERMINAL | {State.ENDING}
+#: The attempt's job may be at work.
+AT_WORK = frozenset({State.DISPATCHING, State.ACTIVE})
 HOLDS_SLOT = frozenset({State.DISPATCHING, State.ACTIVE, State.ENDING})
 
 

@@ -33,13 +33,11 @@ class AwayPrompts:
             if self._asked < len(self._away.prompts):
                 self._conversation.say(self._away.prompts[self._asked])
                 self._asked += 1
-                # Not once more while it is on its way to the caller.
-                self._silence.changed("prompt", busy=False)
             elif self._away.end:
                 self._teller.tell(ev.EndRequested(at=time.time(), reason=Reason.USER_AWAY))
                 return
-            else:
-                self._silence.changed("prompt", busy=False)
+            # Not once more while it is on its way to the caller.
+            self._silence.changed("prompt", busy=False)
 
     def _on_user(self, event: UserStateChangedEvent) -> None:
         if event.new_state == "speaking":

@@ -11,7 +11,7 @@ from assistant import log
 from assistant.catalog.agent import AgentSpec
 from assistant.sessions import events as ev
 from assistant.sessions.errors import StoreUnavailableError
-from assistant.sessions.record import TERMINAL, State
+from assistant.sessions.record import OVER
 from assistant.sessions.recordings import RecordingsError
 from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.records import SessionStore
@@ -26,7 +26,6 @@ from assistant.worker.teller import Teller
 # A report takes more words than a spoken answer, to which the agent's own limit is set.
 MAX_ANSWER_TOKENS = 2000
 
-_OVER = TERMINAL | {State.ENDING}
 _log = log.get(__name__)
 
 
@@ -88,7 +87,7 @@ class Books:
                     self._recorder.discard()
                 return  # erased; nothing of it may stay
             state, current = standing
-            over = state in _OVER and current == attempt
+            over = state in OVER and current == attempt
             # The recording is stored while the language model thinks.
             storing = asyncio.create_task(self._store_recording(), name="store recording")
             try:

@@ -48,7 +48,6 @@ class DeadAirGuard:
         self._wait = Wait()
         self._apology = apology
         self._source: rtc.AudioSource | None = None
-        self._agent_speaks = False
 
     def follow(self, conversation: AgentSession[Any]) -> None:
         conversation.on("user_state_changed", self._on_user)
@@ -58,13 +57,12 @@ class DeadAirGuard:
     async def watch(self) -> None:
         """Until cancelled."""
         apologized_at: float | None = None
-        waiting_since: float | None = None
+        apologized_for: float | None = None
         while True:
             await asyncio.sleep(LOOK_S)
             now = time.monotonic()
             lasted_s = self._wait.lasted_s(now)
             if lasted_s is None:
-                waiting_since = None
                 continue
             if self._options.end_after_s is not None and lasted_s >= self._options.end_after_s:
                 self._end(lasted_s)
@@ -72,10 +70,10 @@ class DeadAirGuard:
             recently = apologized_at is not None and now < apologized_at + AGAIN_S
             if (
                 lasted_s >= self._options.after_s
-                and self._wait.since != waiting_since
+                and self._wait.since != apologized_for
                 and not recently
             ):
-                waiting_since, apologized_at = self._wait.since, now
+                apologized_for, apologized_at = self._wait.since, now
                 await self._apologize(lasted_s)
 
     async def _apologize(self, lasted_s: float) -> None:
@@ -98,7 +96,7 @@ class DeadAirGuard:
             return
         source = self._source or await self._publish(frames[0])
         for frame in frames:
-            if self._agent_speaks or self._wait.since is None:
+            if self._wait.since is None:
                 source.clear_queue()
                 return
             await source.capture_frame(frame)
@@ -124,8 +122,7 @@ class DeadAirGuard:
             self._wait.user(speaking=event.new_state == "speaking", now=time.monotonic())
 
     def _on_agent(self, event: AgentStateChangedEvent) -> None:
-        self._agent_speaks = event.new_state == "speaking"
-        self._wait.agent(speaking=self._agent_speaks)
+        self._wait.agent(speaking=event.new_state == "speaking")
         if event.new_state == "thinking":
             # A typed message has no transcript; the agent takes it up, though.
             self._wait.asked(time.monotonic())

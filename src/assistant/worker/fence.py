@@ -6,12 +6,11 @@ from typing import Protocol
 
 from assistant import log
 from assistant.sessions.errors import StoreUnavailableError
-from assistant.sessions.record import State
+from assistant.sessions.record import AT_WORK, State
 from assistant.sessions.store.records import SessionStore
 
 CHECK_INTERVAL_S = 1.0
 SUPERSEDED = "superseded"
-_MAY_TALK = frozenset({State.DISPATCHING, State.ACTIVE})
 
 _log = log.get(__name__)
 
@@ -64,4 +63,4 @@ class Fence:
         state, attempt = standing
         if attempt != self._attempt:
             return SUPERSEDED
-        return None if state in _MAY_TALK else f"session {state}"
+        return None if state in AT_WORK else f"session {state}"

@@ -23,7 +23,7 @@ from assistant.sessions import events as ev
 from assistant.sessions.errors import StoreUnavailableError, SupersededError
 from assistant.sessions.item import Item
 from assistant.sessions.metadata import JobMetadata
-from assistant.sessions.record import Reason, Session, State
+from assistant.sessions.record import AT_WORK, Reason, Session
 from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
@@ -159,7 +159,7 @@ class SessionJob:
         if standing is None:
             return True
         state, attempt = standing
-        return attempt != self._attempt or state not in {State.DISPATCHING, State.ACTIVE}
+        return attempt != self._attempt or state not in AT_WORK
 
     async def _claim(self) -> Session:
         claimed = ev.Claimed(

@@ -1,6 +1,6 @@
 """AgentSpec -> the three models of a conversation, each with whoever takes over for it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -30,7 +30,7 @@ class Stages:
     llm: Stage[llm.LLM[Any]]
     tts: Stage[tts.TTS[Any]]
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[Stage[Any]]:
         return iter((self.stt, self.llm, self.tts))
 
 
