@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from token_service.addresses import is_internal
+from assistant.addresses import is_internal
 from token_service.endpoints import Endpoint
 from token_service.signing import signed_headers
 

@@ -35,6 +35,16 @@ from tests.timing import scaled
 ROOT = Path(__file__).parents[2]
 
 
+# Values of fields that code checks, and of the one that holds agents in its turn.
+WRITTEN: dict[str, list[Any]] = {
+    "url": ["http://shop.example/orders"],
+    "parameters": [{"type": "object", "properties": {"number": {"type": "string"}}}],
+    "headers": [{}, {"Authorization": "Bearer ${SHOP_KEY}"}],
+    "time_zone": ["UTC"],
+    "team": [{}],
+}
+
+
 def constraints(hint: Any, metadata: list[Any]) -> tuple[Any, list[Any]]:
     """A type without Annotated, and everything that was said about it."""
     while get_origin(hint) is Annotated:
@@ -91,6 +101,8 @@ def objects(model: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
         elif name == "json_schema":  # a language of its own
             schema = {"type": "object", "properties": {"name": {"type": "string"}}}
             strategy = st.just(schema)
+        elif name in WRITTEN:
+            strategy = st.sampled_from(WRITTEN[name])
         else:
             strategy = values(field.annotation, list(field.metadata))
         (needed if field.is_required() else others)[field.alias or name] = strategy

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from assistant.addresses import is_internal
 from assistant.errors import SettingsError
 from assistant.sessions import events as ev
 from assistant.sessions.store.codec import encode_event
 from token_service import public_events
-from token_service.addresses import is_internal
 from token_service.deliveries import Schedule
 from token_service.endpoints import parse_endpoints
 from token_service.settings import read_settings

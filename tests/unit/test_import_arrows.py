@@ -9,7 +9,7 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src"
 OURS = ("assistant", "token_service")
-LIGHT = ("assistant.settings", "assistant.log", "assistant.errors")
+LIGHT = ("assistant.settings", "assistant.log", "assistant.errors", "assistant.addresses")
 
 # For the modules under the first name: what of ours they may import, beside themselves.
 ARROWS = {
@@ -23,6 +23,7 @@ ARROWS = {
     "assistant.settings": LIGHT,
     "assistant.log": (),
     "assistant.errors": (),
+    "assistant.addresses": (),
 }
 IO = ("asyncio", "aiohttp", "livekit", "redis", "starlette", "uvicorn", "httpx", "socket")
 PURE = (

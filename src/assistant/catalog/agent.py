@@ -13,7 +13,9 @@ from assistant.catalog.fields import (
     Language,
     OptionalGreeting,
     Sentence,
+    Text,
     Title,
+    VariableName,
     VoiceName,
     WaitSeconds,
     Word,
@@ -22,6 +24,7 @@ from assistant.catalog.fields import (
 from assistant.catalog.profiles import ProfileName
 from assistant.catalog.providers import LlmOptions, SttOptions, TtsOptions
 from assistant.catalog.report import Recording, Report
+from assistant.catalog.tools import ToolLimits, Tools
 from assistant.catalog.turns import (
     AudioTurnDetection,
     InferenceVadOptions,
@@ -126,6 +129,17 @@ class AgentSettings(Frozen):
     """What the agent says to a caller who has fallen silent."""
     limits: Limits = Limits()
     """When a session is ended, and how long the agent waits for its caller."""
+    tools: Tools = ()
+    """What the agent can do besides talking."""
+    tool_limits: ToolLimits = ToolLimits()
+    """What its tools may cost in one session."""
+    variables: Annotated[dict[VariableName, Text], Field(max_length=50)] = Field(
+        default_factory=dict
+    )
+    """What `{{ name }}` in `instructions`, `greeting` and `resume_sentence` stands for where the
+    session's `metadata` does not say; a variable that neither gives is refused at the start."""
+    modality: Literal["voice", "text"] = "voice"
+    """`text`: the agent neither listens nor speaks; both sides write."""
     report: Report = Report()
     """What the language model makes of a conversation that is over."""
     recording: Recording = Recording()
@@ -154,6 +168,10 @@ class AgentSpec(AgentSettings):
     """Its key in `agents`."""
     voice: VoiceName
     """The voice as it was asked for: an alias, or the vendor's own name."""
+    team: dict[AgentName, "AgentSpec"] = Field(default_factory=dict)
+    """Every agent that may take part in the session by a transfer, without teams of their own."""
+    personal: bool = False
+    """Whether its words were filled in for one session, so that nobody else will hear them."""
 
 
 def primary_language(language: str) -> str:

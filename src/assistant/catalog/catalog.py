@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError
 
+from assistant.catalog import templates
 from assistant.catalog.agent import (
     AgentSettings,
     AgentSpec,
@@ -32,6 +33,7 @@ from assistant.catalog.prices import Prices
 from assistant.catalog.profiles import with_profiles
 from assistant.catalog.providers import SttOptions, TtsOptions
 from assistant.catalog.references import check_references
+from assistant.catalog.tools import TransferTool
 
 MAX_AGENTS = 200  # each is resolved when the file is read, and listed on a page
 MAX_VOICES = 500
@@ -97,6 +99,7 @@ class Catalog:
         if document.problems or findings:
             raise CatalogError(_in_order(document, findings))
         agents = {name: _decide(name, agent, file.voices) for name, agent in file.agents.items()}
+        agents = {name: _with_team(agent, agents) for name, agent in agents.items()}
         return cls(
             default=file.default,
             agents=MappingProxyType(agents),
@@ -135,7 +138,7 @@ class Catalog:
                 it choose, and does not learn of agents that it may not start.
             session_timeout_s: `max_duration_s` of agents that have none. None: they have none.
 
-        `metadata` is checked here and changes nothing: it belongs to the session.
+        `metadata` fills in the words of the agent, and of those that it may hand over to.
 
         Raises:
             UnknownAgentError, UnknownVoiceError, OverrideNotAllowedError: as they say.
@@ -162,7 +165,8 @@ class Catalog:
         if public and asked_s is not None and own_limit_s is not None and asked_s > own_limit_s:
             reason = f"a publishable key may not exceed {own_limit_s:g} s"
             raise OverrideNotAllowedError("maxDuration", name, reason)
-        return _with_words_and_time(spec, overrides, own_limit_s)
+        spec = _with_team(spec, self.agents)
+        return _filled(_with_words_and_time(spec, overrides, own_limit_s), overrides)
 
 
 def _in_order(document: Document, findings: Iterable[Finding]) -> tuple[Problem, ...]:
@@ -203,6 +207,29 @@ def _decide(
     fields["tts"] = _speaking(agent.tts, wanted, agent, voices, language)
     fields["fallbacks"] = fallbacks
     return AgentSpec(name=name, voice=wanted, **fields)
+
+
+def _with_team(spec: AgentSpec, agents: Mapping[str, AgentSpec]) -> AgentSpec:
+    """The agent with all those that a chain of transfers may lead to."""
+    team: dict[str, AgentSpec] = {}
+    ahead = [spec]
+    while ahead:
+        for tool in ahead.pop().tools:
+            for name in tool.to if isinstance(tool, TransferTool) else ():
+                if name not in team and name != spec.name:
+                    team[name] = agents[name].model_copy(update={"team": {}})
+                    ahead.append(agents[name])
+    return spec.model_copy(update={"team": team}) if team else spec
+
+
+def _filled(spec: AgentSpec, overrides: Overrides) -> AgentSpec:
+    values = overrides.metadata or {}
+    for agent in (spec, *spec.team.values()):
+        lacking = templates.missing(agent, values)
+        if lacking:
+            raise OverrideNotAllowedError("metadata", agent.name, f"must give {', '.join(lacking)}")
+    team = {name: templates.fill(agent, values) for name, agent in spec.team.items()}
+    return templates.fill(spec.model_copy(update={"team": team}), values)
 
 
 def _hearing(stt: SttOptions, agent: AgentSettings, language: str | None) -> SttOptions:

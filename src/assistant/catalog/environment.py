@@ -22,7 +22,7 @@ class EnvRequirement:
     """The variables that may hold it, any one of them; the first is the one to recommend."""
     agent: str
     stage: str
-    """`stt`, `llm` or `tts`; or `recording`."""
+    """`stt`, `llm` or `tts`; `tools` or `recording`."""
     provider: str
 
     def is_met(self, environ: Mapping[str, str]) -> bool:
@@ -35,15 +35,16 @@ class EnvRequirement:
 
 
 def required_environment(spec: AgentSpec) -> tuple[EnvRequirement, ...]:
-    """What the agent's vendors need, fallbacks too: stt, llm, tts, and then its recordings.
+    """What the agent's vendors need, fallbacks too: stt, llm, tts; then its tools and recordings.
 
     A vendor may need nothing.
     """
     requirements = []
+    spoken = spec.modality == "voice"
     stages = (
-        ("stt", (spec.stt, *spec.fallbacks.stt)),
+        ("stt", (spec.stt, *spec.fallbacks.stt) if spoken else ()),
         ("llm", (spec.llm, *spec.fallbacks.llm)),
-        ("tts", (spec.tts, *spec.fallbacks.tts)),
+        ("tts", (spec.tts, *spec.fallbacks.tts) if spoken else ()),
     )
     for stage, options in ((stage, each) for stage, all_of in stages for each in all_of):
         names: tuple[str, ...]
@@ -53,6 +54,11 @@ def required_environment(spec: AgentSpec) -> tuple[EnvRequirement, ...]:
             names = _VENDOR_KEYS[options.provider]
         if names:
             requirements.append(EnvRequirement(names, spec.name, stage, options.provider))
+    requirements += (
+        EnvRequirement((name,), spec.name, "tools", tool.names[0])
+        for tool in spec.tools
+        for name in tool.environment
+    )
     if spec.recording.enabled:
         place = ("ASSISTANT_RECORDINGS_URL",)
         requirements.append(EnvRequirement(place, spec.name, "recording", "a place for recordings"))

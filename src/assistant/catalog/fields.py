@@ -15,13 +15,21 @@ MAX_WAIT_S = 600.0  # how long a slot may be held for a caller who is not there
 
 AGENT_NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 LANGUAGE_PATTERN = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+VARIABLE_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 ENV_NAME_PATTERN = r"^[A-Z_][A-Z0-9_]{0,127}$"
+TOOL_NAME_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$"
+FUNCTION_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"
+FAILURE_PATTERN = r"^([1-5][0-9][0-9]|timeout|unreachable)$"
 
 # What a pattern means, for people; the patterns themselves are for the JSON schema.
 PATTERN_MEANINGS = {
     AGENT_NAME_PATTERN: "1 to 64 of a-z, 0-9, '-' and '_', beginning with a letter or a digit",
     LANGUAGE_PATTERN: "a BCP-47 language tag such as 'en' or 'en-US'",
+    VARIABLE_NAME_PATTERN: "1 to 64 letters, digits and '_', not beginning with a digit",
     ENV_NAME_PATTERN: "the name of an environment variable, such as 'MY_API_KEY'",
+    TOOL_NAME_PATTERN: "1 to 64 letters, digits, '_' and '-', beginning with a letter or '_'",
+    FUNCTION_PATTERN: "a function's import path such as 'my_package.orders:find_order'",
+    FAILURE_PATTERN: "a status such as '404', 'timeout' or 'unreachable'",
 }
 
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
@@ -124,6 +132,7 @@ Sentence = Annotated[
 ]
 OptionalGreeting = Annotated[Greeting | None, AfterValidator(_none_if_blank)]
 """Blank text means none."""
+VariableName = Annotated[str, Field(pattern=VARIABLE_NAME_PATTERN)]
 AgentName = Annotated[str, Field(pattern=AGENT_NAME_PATTERN)]
 VoiceName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_clean)]
 Language = Annotated[str, Field(pattern=LANGUAGE_PATTERN, max_length=35)]

@@ -26,6 +26,7 @@ def check_references(data: dict[str, Any]) -> Iterator[Finding]:
         yield Finding(("default",), message, suggestion)
     for name, agent in agents.items():
         yield from _check_voices(("agents", name), _mapping(agent), voices)
+        yield from _check_transfers(("agents", name), _mapping(agent), agents)
 
 
 def _check_voices(
@@ -48,6 +49,19 @@ def _check_voices(
             place = (*path, "public", "voices", index)
             message = f"{voice!r} is neither in voices nor the agent's own voice"
             yield Finding(place, message, nearest(voice, voices))
+
+
+def _check_transfers(
+    path: KeyPath, agent: dict[str, Any], agents: dict[str, Any]
+) -> Iterator[Finding]:
+    tools = agent.get("tools")
+    for index, tool in enumerate(tools if isinstance(tools, list) else []):
+        for name in _mapping(_mapping(tool).get("to")):
+            place = (*path, "tools", index, "to", name)
+            if name == path[-1]:
+                yield Finding(place, "an agent cannot hand over to itself")
+            elif name not in agents:
+                yield Finding(place, "no agent of that name in this file", nearest(name, agents))
 
 
 def _mapping(value: Any) -> dict[str, Any]:

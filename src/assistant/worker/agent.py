@@ -1,6 +1,7 @@
 """The agent that talks: its instructions, what was said so far, and its first words."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any
 
 from livekit import rtc
 from livekit.agents import NOT_GIVEN, Agent, ChatContext
@@ -8,17 +9,19 @@ from livekit.agents.llm import FunctionCall, FunctionCallOutput
 
 from assistant.catalog.agent import AgentSpec
 from assistant.sessions.item import Item, ToolUse
+from assistant.worker.tools.calling import SdkTool
 
 
-def _none_made(_text: str) -> None:
+def none_made(_text: str) -> None:
     return None
 
 
 class Assistant(Agent):
     """One agent of agents.yaml in one conversation.
 
-    `said` is what was said before it came; None: it begins the conversation, and greets. `audio`
-    gives a sentence that was spoken before, None: it must be spoken now.
+    `said` is what was said before it came in place of a lost one; `before` is the conversation
+    that another agent handed over; None for both: it begins, and greets. `audio` gives a sentence
+    that was spoken before, None: it must be spoken now. `models` are those of its own, by stage.
     """
 
     def __init__(
@@ -26,16 +29,30 @@ class Assistant(Agent):
         spec: AgentSpec,
         *,
         said: Sequence[Item] | None = None,
-        audio: Callable[[str], AsyncIterator[rtc.AudioFrame] | None] = _none_made,
+        before: ChatContext | None = None,
+        tools: Sequence[SdkTool] = (),
+        models: Mapping[str, Any] | None = None,
+        audio: Callable[[str], AsyncIterator[rtc.AudioFrame] | None] = none_made,
     ) -> None:
-        super().__init__(instructions=spec.instructions, chat_ctx=_context(said or ()))
+        context = _context(said or ())
+        if before is not None:
+            context = before.copy(exclude_instructions=True, exclude_handoff=True)
+        super().__init__(
+            instructions=spec.instructions,
+            id=spec.name,
+            chat_ctx=context,
+            tools=list(tools),
+            **(models or {}),
+        )
         self._sentence = spec.greeting if said is None else spec.resume_sentence
         self._audio = audio
-        recorded = said is None and spec.recording.enabled
+        recorded = said is None and before is None and spec.recording.enabled
         self._consent = spec.recording.consent if recorded else None
         last = said[-1] if said else None
         #: The user's last words were not answered: the one who was to answer them was lost.
-        self._owes_answer = last is not None and last.role in {"user", "tool"}
+        owes = last is not None and last.role in {"user", "tool"}
+        # Whoever is handed a conversation says something.
+        self._owes_answer = owes or (before is not None and not spec.greeting)
 
     async def on_enter(self) -> None:
         # Runs while the room is still being joined, so the words are ready when the caller is.

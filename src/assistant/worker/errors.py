@@ -60,3 +60,18 @@ class NotAdmittedError(WorkerError):
 
     def __str__(self) -> str:
         return f"{self.url} does not let the agent in: {self.detail}"
+
+
+class ToolUnusableError(WorkerError):
+    """A Python function that agents.yaml names as a tool cannot be one."""
+
+    def __init__(self, function: str, detail: str) -> None:
+        super().__init__(function, detail)
+        self.function = function
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return (
+            f"the tool {self.function!r} cannot be used ({self.detail}); it must be importable "
+            "where the worker runs, with type hints on all parameters"
+        )

@@ -19,6 +19,8 @@ from livekit.agents import (
 from assistant import log
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.catalog import Catalog
+from assistant.catalog.overrides import Overrides
+from assistant.catalog.tools import PythonTool
 from assistant.sessions import events as ev
 from assistant.sessions.errors import StoreUnavailableError, SupersededError
 from assistant.sessions.item import Item
@@ -29,7 +31,6 @@ from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.settings import WorkerSettings, read
 from assistant.worker import pipeline, stages
-from assistant.worker.agent import Assistant
 from assistant.worker.away import AwayPrompts
 from assistant.worker.books import Books
 from assistant.worker.dead_air import DeadAirGuard
@@ -41,7 +42,9 @@ from assistant.worker.recorder import recorder_for
 from assistant.worker.reporter import Reporter
 from assistant.worker.sentences import Sentences
 from assistant.worker.spending import Spending
+from assistant.worker.team import Team
 from assistant.worker.teller import Teller
+from assistant.worker.tools import python_function
 from assistant.worker.troubles import Troubles
 
 _KIT = "kit"
@@ -70,6 +73,9 @@ def prewarm(process: JobProcess, *, worker: str, default_agent: str | None = Non
     catalog = Catalog.load(settings.agents_file)
     for module in registry.modules_for(catalog.agents.values()):
         registry.load(module)
+    for tool in (tool for agent in catalog.agents.values() for tool in agent.tools):
+        if isinstance(tool, PythonTool):
+            python_function.load(tool)
     process.userdata[_KIT] = Kit(settings, catalog, default_agent or catalog.default, worker)
 
 
@@ -86,14 +92,17 @@ async def run_job(ctx: JobContext) -> None:
 
 async def _run_without_session(ctx: JobContext, kit: Kit) -> None:
     """A room that some other dispatcher sent us to: the default agent talks, nothing is kept."""
-    spec = kit.catalog.agents[kit.default_agent]
+    spec = kit.catalog.resolve(Overrides(agent=kit.default_agent))
     conversation = pipeline.build(spec, stages.build(spec, kit.settings))
     conversation.on("close", lambda _event: ctx.shutdown("conversation closed"))
+    team = Team(spec, kit.settings)
+    ctx.add_shutdown_callback(team.close)
+    await team.open()
     _log.info("job.without_session", room=ctx.room.name, agent=spec.name)
     await conversation.start(
-        Assistant(spec),
+        team.begin(None),
         room=ctx.room,
-        room_options=pipeline.room_options(user_identity=None),
+        room_options=pipeline.room_options(spec, user_identity=None),
         session_host=False,
         record=False,
     )
@@ -125,6 +134,7 @@ class SessionJob:
         self._background: list[asyncio.Task[None]] = []
         #: None: there was no conversation yet.
         self._books: Books | None = None
+        self._team: Team | None = None
 
     async def run(self) -> None:
         ctx = self._ctx
@@ -196,17 +206,20 @@ class SessionJob:
             await asyncio.sleep(0)
             models = stages.build(spec, self._settings)
             conversation = pipeline.build(spec, models)
-            sentences = Sentences(spec, self._settings, models.tts.model)
-            Troubles(self._teller).follow(models)
+            sentences = Sentences(spec, self._settings, stages.models(models).get("tts"))
+            troubles = Troubles(self._teller)
+            troubles.follow(models)
+            self._team = Team(spec, self._settings, audio=sentences.audio, built=troubles.follow)
+            await self._team.open()
             books = self._accompany(conversation, spec)
             self._keep_company(conversation, spec, sentences)
             # An agent that takes over goes on; only the session's first one greets.
             said = None if session.active_at is None else await self._said()
         await conversation.start(
-            Assistant(spec, said=said, audio=sentences.audio),
+            self._team.begin(said),
             room=self._ctx.room,
             # Naming the user needs a joined room: the SDK looks up its own identity for it.
-            room_options=pipeline.room_options(user_identity=session.user_id),
+            room_options=pipeline.room_options(spec, user_identity=session.user_id),
             session_host=False,
             record=books.recording(),
         )
@@ -247,6 +260,8 @@ class SessionJob:
         self, conversation: AgentSession[None], spec: AgentSpec, sentences: Sentences
     ) -> None:
         """What the caller hears when the other side, or they themselves, fall silent."""
+        if spec.modality == "text":
+            return
         guard = DeadAirGuard(
             spec.dead_air,
             self._teller,
@@ -309,6 +324,8 @@ class SessionJob:
         await asyncio.gather(*self._background, return_exceptions=True)
         if self._books is not None:
             await self._books.close()
+        if self._team is not None:
+            await self._team.close()
         await self._redis.aclose()
 
 

@@ -19,7 +19,7 @@ from assistant.catalog.fallbacks import Fallbacks
 from assistant.catalog.providers import ProviderOptions
 from assistant.worker.providers import registry
 from assistant.worker.providers.given import given
-from assistant.worker.stages import Stages
+from assistant.worker.stages import Stages, models
 
 # For the transcript of the user's last words; the slot is held as long. The SDK's own is 2 s, spent
 # whenever nobody has just spoken. Vendors answer a flush within 0.3 s.
@@ -37,11 +37,8 @@ def build(spec: AgentSpec, stages: Stages) -> AgentSession[None]:
         MissingExtraError: a provider's package is not installed.
     """
     return AgentSession(
-        stt=stages.stt.model,
-        llm=stages.llm.model,
-        tts=stages.tts.model,
-        vad=registry.load(registry.VAD[spec.vad.provider]).build_vad(spec),
-        turn_handling=turn_handling(spec),
+        **models(stages),
+        **_hearing(spec),
         stt_context_options={"forward_chat_context": spec.stt.forward_chat_context},
         max_tool_steps=spec.limits.max_tool_steps,
         user_away_timeout=spec.limits.user_away_timeout_s,
@@ -56,10 +53,21 @@ def build(spec: AgentSpec, stages: Stages) -> AgentSession[None]:
     )
 
 
-def room_options(*, user_identity: str | None) -> room_io.RoomOptions:
+def _hearing(spec: AgentSpec) -> dict[str, Any]:
+    if spec.modality == "text":
+        return {"vad": None, "turn_handling": TurnHandlingOptions(turn_detection="manual")}
+    return {
+        "vad": registry.load(registry.VAD[spec.vad.provider]).build_vad(spec),
+        "turn_handling": turn_handling(spec),
+    }
+
+
+def room_options(spec: AgentSpec, *, user_identity: str | None) -> room_io.RoomOptions:
     """How the conversation uses its room; None: it listens to whoever comes first."""
+    silent: dict[str, Any] = {"audio_input": False, "audio_output": False}
     return room_io.RoomOptions(
         **given(participant_identity=user_identity),
+        **(silent if spec.modality == "text" else {}),
         # The service decides when a session is over; a reload of the page must not end it.
         close_on_disconnect=False,
     )

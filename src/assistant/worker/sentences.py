@@ -19,9 +19,11 @@ MAKE_AFTER_S = 2.0
 
 
 class Sentences:
-    """`spec` says which; `voice` makes those that nobody has made before."""
+    """`spec` says which; `voice` makes those that nobody has made before; None: it is text only."""
 
-    def __init__(self, spec: AgentSpec, settings: WorkerSettings, voice: tts.TTS[Any]) -> None:
+    def __init__(
+        self, spec: AgentSpec, settings: WorkerSettings, voice: tts.TTS[Any] | None
+    ) -> None:
         self._spec = spec
         self._voice = voice
         # Another endpoint may sound otherwise under the same name of a voice.
@@ -38,10 +40,14 @@ class Sentences:
     async def make_missing(self) -> None:
         """Have made what the next caller, or this one in a moment, will need at once."""
         await asyncio.sleep(MAKE_AFTER_S)
-        spec = self._spec
-        for text in (spec.dead_air.sentence, spec.greeting, spec.resume_sentence):
+        spec, voice = self._spec, self._voice
+        if voice is None:
+            return
+        # What holds one user's name is of no use to the next.
+        own = () if spec.personal else (spec.greeting, spec.resume_sentence)
+        for text in (spec.dead_air.sentence, *own):
             if text:
-                await self._cache.make(spec, text, self._voice)
+                await self._cache.make(spec, text, voice)
 
 
 def cache_folder(settings: WorkerSettings) -> Path:

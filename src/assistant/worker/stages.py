@@ -24,24 +24,32 @@ class Stage(Generic[T]):
 
 @dataclass(frozen=True)
 class Stages:
-    """The models of one conversation."""
+    """The models of one agent; None: those of the conversation."""
 
-    stt: Stage[stt.STT[Any]]
-    llm: Stage[llm.LLM[Any]]
-    tts: Stage[tts.TTS[Any]]
+    stt: Stage[stt.STT[Any]] | None
+    llm: Stage[llm.LLM[Any]] | None
+    tts: Stage[tts.TTS[Any]] | None
 
     def __iter__(self) -> Iterator[Stage[Any]]:
-        return iter((self.stt, self.llm, self.tts))
+        return (stage for stage in (self.stt, self.llm, self.tts) if stage is not None)
 
 
 def build(spec: AgentSpec, vendors: VendorSettings) -> Stages:
-    """Build all three.
+    """Build all three; who only writes needs no more than the language model.
 
     Raises:
         MissingExtraError: a provider's package is not installed.
         ValueError: a plugin refuses an option that the catalog let through.
     """
-    return Stages(build_stt(spec, vendors), build_llm(spec, vendors), build_tts(spec, vendors))
+    language = build_llm(spec, vendors)
+    if spec.modality == "text":
+        return Stages(None, language, None)
+    return Stages(build_stt(spec, vendors), language, build_tts(spec, vendors))
+
+
+def models(built: Stages) -> dict[str, Any]:
+    """By their stages' names, as the SDK takes them."""
+    return {stage.name: stage.model for stage in built}
 
 
 def build_stt(spec: AgentSpec, vendors: VendorSettings) -> Stage[stt.STT[Any]]:

@@ -1,5 +1,6 @@
-"""Which addresses a webhook may never reach: this host, its networks, and its cloud's own. Pure.
+"""Which addresses webhooks and tools may not reach: this host, its networks, its cloud's own.
 
+Pure.
 A list of our own, because what `ipaddress` calls global differs between versions of Python, and
 because an IPv6 address may be an IPv4 address in another form.
 """
