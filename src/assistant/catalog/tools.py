@@ -172,6 +172,7 @@ class HttpTool(Tool):
     description: Sentence
     """What it does and when to use it, in words for the model."""
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    """How the request is made."""
     url: Annotated[Text, Field(max_length=2048), AfterValidator(_tool_url)]
     """Where to; `{name}` in path or query stands for an argument, `${NAME}` at the beginning for
     an environment variable. Arguments that the URL does not name go into the query of GET and
