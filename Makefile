@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 EXTRAS := --extra local --extra dev --extra turn-detector
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web up call test quick check format lock clean
+.PHONY: help setup web up call test quick check format schema lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -42,6 +42,10 @@ check: setup ## format, lint, types, import arrows, the page's types, the lock f
 format: setup ## rewrite the Python files in the project's format
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
+
+schema: setup ## agents.schema.json from the models of agents.yaml
+	@$(PY) -m assistant schema > agents.schema.json.new
+	@mv agents.schema.json.new agents.schema.json
 
 lock: ## requirements.lock from pyproject.toml; ARGS=--upgrade for newer versions
 	@test -x $(PY) || python3 -m venv .venv

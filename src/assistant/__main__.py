@@ -115,6 +115,14 @@ def check() -> None:
     raise typer.Exit(print_report(os.environ))
 
 
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of agents.yaml, with which editors complete and check it."""
+    from assistant.catalog.schema import schema_text
+
+    typer.echo(schema_text(), nl=False)
+
+
 @cli.command(name="download-files")
 def download_files() -> None:
     """Fetch the weights that the agents' plugins want; only the turn-detector extra has any."""
