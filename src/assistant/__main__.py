@@ -15,6 +15,7 @@ from dotenv import load_dotenv
 from assistant import log
 from assistant.catalog.errors import CatalogError
 from assistant.errors import AssistantError, SettingsError
+from assistant.hangup import Hangup
 from assistant.settings import OLDER_NAMES, LogSettings, WorkerSettings, read
 
 if TYPE_CHECKING:
@@ -39,18 +40,20 @@ def prepare() -> None:
 def start() -> None:
     """Take jobs from LiveKit until SIGTERM; then finish what runs. A second SIGTERM stops at once.
 
+    SIGHUP reads agents.yaml again, and keeps the old one where the new one is wrong.
     Exit code 0: everything finished. 1: conversations were cut short. 2: wrong configuration.
     """
     from assistant.catalog.catalog import Catalog
     from assistant.worker.preflight import check_keys
 
+    hangup = Hangup()
     settings = read(WorkerSettings, os.environ)
     catalog = Catalog.load(settings.agents_file)
     check_keys(catalog, os.environ)
     from assistant.worker.server import Worker  # 3 s; after the quick refusals
 
     async def work() -> int:
-        return await Worker(settings, catalog).run()
+        return await Worker(settings, catalog, hangup).run()
 
     raise typer.Exit(asyncio.run(work()))
 

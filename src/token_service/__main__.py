@@ -12,6 +12,7 @@ import uvloop
 from assistant import log
 from assistant.catalog import Catalog, CatalogError
 from assistant.errors import SettingsError
+from assistant.hangup import Hangup
 from assistant.sessions.recordings import RecordingsError
 from assistant.settings import OLDER_NAMES
 from token_service.serving import listen, serve
@@ -23,8 +24,8 @@ _log = log.get(__name__)
 
 
 def main() -> int:
-    """Serve until SIGINT or SIGTERM; the exit status."""
-    stop = _Stop()
+    """Serve until SIGINT or SIGTERM; the exit status. SIGHUP reads agents.yaml again."""
+    stop, hangup = _Stop(), Hangup()
     try:
         settings = read_settings({**_env_file(), **os.environ})
         log.configure(level=settings.log_level, style=settings.log_format)
@@ -43,7 +44,7 @@ def main() -> int:
     if stop.asked:
         return EXIT_STOPPED
     try:
-        uvloop.run(serve(settings, catalog, listener, stop.watch))
+        uvloop.run(serve(settings, catalog, listener, stop.watch, hangup))
     except RecordingsError as error:
         print(f"token_service cannot start: ASSISTANT_RECORDINGS_URL: {error}", file=sys.stderr)  # noqa: T201
         return EXIT_MISCONFIGURED

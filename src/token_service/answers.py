@@ -337,8 +337,19 @@ class WorkerAnswer(Answer):
     registered: bool
     version: str
     started_at: float
+    catalog: str | None = None
+    """The digest of its agents.yaml. None: an older release, which does not say."""
     beat_age_s: float
     """Seconds since it was last heard."""
+
+
+class CatalogAnswer(Answer):
+    """The agents.yaml that this replica gives new sessions."""
+
+    digest: str
+    """As `python -m assistant check` shows it; a worker with another one has another file."""
+    since: float
+    """Unix seconds since when it is in force."""
 
 
 class RedisAnswer(Answer):
@@ -356,6 +367,7 @@ class StatsAnswer(Answer):
     """True: every live session is counted."""
     agents: dict[str, int]
     """Live sessions by agent."""
+    catalog: CatalogAnswer
     slots: Slots
     queue: Queue
     pool: Pool

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from assistant.catalog import Catalog
+from assistant.catalog import CatalogInForce
 from assistant.sessions.recordings import Recordings
 from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.delivery_log import DeliveryLog
@@ -51,7 +51,7 @@ class Backend:
 
     service: SessionService
     overview: Overview
-    catalog: Catalog
+    catalogs: CatalogInForce
     store: SessionStore
     listing: SessionListing
     idempotency: IdempotencyStore
@@ -109,13 +109,17 @@ def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
 def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
     secret = settings.livekit_api_secret.get_secret_value()
     authenticator = Authenticator(settings.secret_keys, settings.publishable_keys)
-    named = settings.agent_name in backend.catalog.agents
+
+    def default_agent() -> str | None:
+        named = settings.agent_name in backend.catalogs.now.agents
+        return None if named else settings.agent_name
+
     sessions = SessionRoutes(
         backend.service,
         backend.listing,
         authenticator,
         settings,
-        default_agent=None if named else settings.agent_name,
+        default_agent=default_agent,
     )
     once = Idempotency(backend.idempotency, authenticator, Seal(secret)).wrap
     token_s = settings.token_ttl_s
@@ -132,7 +136,7 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
     metrics = MetricsRoute(backend.metrics, authenticator)
     health = HealthRoutes(backend.overview, authenticator)
     headers = page_headers(settings.client_livekit_url, settings.allowed_origins)
-    page = PageRoutes(backend.catalog, settings, headers)
+    page = PageRoutes(backend.catalogs, settings, headers)
     description = openapi()
 
     async def describe(_request: Request) -> Response:

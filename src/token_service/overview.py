@@ -4,11 +4,13 @@ import asyncio
 import time
 from typing import Literal
 
+from assistant.catalog import CatalogInForce
 from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.store.figures import SessionFigures
 from assistant.sessions.store.records import SessionStore
 from assistant.sessions.store.workers import Beat, WorkerRegistry, fleet_jobs
 from token_service.answers import (
+    CatalogAnswer,
     HealthAnswer,
     HealthParts,
     Part,
@@ -61,7 +63,10 @@ class Overview:
         fleet: Fleet,
         gateway: LiveKitGateway,
         settings: ServiceSettings,
+        *,
+        catalogs: CatalogInForce,
     ) -> None:
+        self._catalogs = catalogs
         self._figures = figures
         self._store = store
         self._fleet = fleet
@@ -136,6 +141,7 @@ class Overview:
                 **{s: n for s, n in counts.statuses.items() if s in SessionCounts.model_fields}
             ),
             agents=counts.agents,
+            catalog=CatalogAnswer(digest=self._catalogs.now.digest, since=self._catalogs.since),
             slots=Slots(used=counts.slots, limit=self._settings.max_bots),
             queue=Queue(
                 waiting=counts.waiting,

@@ -13,7 +13,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from assistant import log
-from assistant.catalog import AgentSpec, Catalog, OverrideNotAllowedError, Overrides
+from assistant.catalog import (
+    AgentSpec,
+    Catalog,
+    CatalogInForce,
+    OverrideNotAllowedError,
+    Overrides,
+)
 from assistant.sessions import events as ev
 from assistant.sessions.actions import Limits
 from assistant.sessions.errors import (
@@ -66,7 +72,7 @@ class Parts:
     figures: SessionFigures
     due: DueQueue
     fleet: Fleet
-    catalog: Catalog
+    catalogs: CatalogInForce
     gateway: LiveKitGateway
     minter: Minter
     limiter: RateLimiter
@@ -76,6 +82,11 @@ class Parts:
     #: None: there is no place for recordings.
     recordings: Recordings | None = None
     clock: Callable[[], float] = time.time
+
+    @property
+    def catalog(self) -> Catalog:
+        """The one in force; each session asks it once."""
+        return self.catalogs.now
 
 
 class SessionService:

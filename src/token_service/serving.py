@@ -8,7 +8,8 @@ from ipaddress import IPv6Address, ip_address
 import uvicorn
 
 from assistant import log
-from assistant.catalog import Catalog
+from assistant.catalog import Catalog, CatalogInForce
+from assistant.hangup import Hangup
 from assistant.sessions.actions import Limits
 from assistant.sessions.recordings import Recordings
 from assistant.sessions.store.archive import Archive
@@ -31,6 +32,7 @@ from token_service.metrics import Metrics
 from token_service.overview import Fleet, Overview
 from token_service.rate_limit import RateLimiter
 from token_service.reconciler import Reconciler
+from token_service.reloading import keep_current
 from token_service.service import Parts, SessionService
 from token_service.settings import ServiceSettings
 from token_service.tokens import Minter
@@ -71,13 +73,17 @@ async def serve(
     catalog: Catalog,
     listener: socket.socket,
     on_server: Callable[[uvicorn.Server], None],
+    hangup: Hangup,
 ) -> None:
     """Serve until the server is told to exit. `on_server` gets it, for signals.
+
+    `hangup` asks to read agents.yaml again.
 
     Raises:
         ExceptionGroup: the reconciler died, or what delivers events; nothing would move.
     """
     secret = settings.livekit_api_secret.get_secret_value()
+    catalogs = CatalogInForce(catalog)
     redis = connect(settings.redis_url)
     gateway = LiveKitGateway(settings.livekit_url, settings.livekit_api_key, secret)
     bounds = Bounds(
@@ -113,7 +119,7 @@ async def serve(
             figures=figures,
             due=due,
             fleet=fleet,
-            catalog=catalog,
+            catalogs=catalogs,
             gateway=gateway,
             minter=Minter(settings.livekit_api_key, secret, ttl_s=settings.token_ttl_s),
             limiter=RateLimiter(redis, limit=settings.rate_limit),
@@ -130,8 +136,8 @@ async def serve(
     )
     backend = Backend(
         service=service,
-        overview=Overview(figures, store, fleet, gateway, settings),
-        catalog=catalog,
+        overview=Overview(figures, store, fleet, gateway, settings, catalogs=catalogs),
+        catalogs=catalogs,
         store=store,
         listing=SessionListing(redis),
         idempotency=IdempotencyStore(redis),
@@ -153,8 +159,12 @@ async def serve(
             following = group.create_task(feed.run(), name="event feed")
             delivering = group.create_task(deliverer.run(), name="webhooks")
             announcing = group.create_task(announce_reports(archive), name="reports")
+            hangup.follow(server.stop)
+            reloading = group.create_task(
+                keep_current(catalogs, settings.agents_file, hangup), name="agents.yaml"
+            )
             await server.serve(sockets=[listener])
-            for task in (reconciling, following, delivering, announcing):
+            for task in (reconciling, following, delivering, announcing, reloading):
                 task.cancel()
     finally:
         await redis.aclose()
@@ -168,12 +178,15 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._feed = feed
 
+    def stop(self) -> None:
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._feed.close()
         await super().shutdown(sockets)
 
 
-def _server(settings: ServiceSettings, backend: Backend, feed: EventFeed) -> uvicorn.Server:
+def _server(settings: ServiceSettings, backend: Backend, feed: EventFeed) -> _Server:
     return _Server(
         uvicorn.Config(
             create_app(settings, backend),

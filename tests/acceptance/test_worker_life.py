@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 from livekit import api
 
+from assistant.catalog import Catalog
 from assistant.local_stack.parts import worker_part
 from assistant.local_stack.ports import HOST, free_port
 from assistant.local_stack.supervisor import RunningPart
@@ -29,6 +30,7 @@ from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import Beat, WorkerRegistry
 from tests.acceptance.commands import ended, family, gone, until
 from tests.acceptance.system import PROJECT, System
+from tests.acceptance.test_command_line import greeted, room
 from tests.acceptance.test_main_job import CLOCK, livekit, settled
 from tests.timing import scaled
 
@@ -218,6 +220,103 @@ def watchdogs(pid: int) -> list[psutil.Process]:
         with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
             if "assistant.worker.watchdog" in process.cmdline():
                 found.append(process)
+    return found
+
+
+GREETING = "greeting: Hello! I am your voice assistant. How can I help you?"
+WRONG: tuple[tuple[str, str, str], ...] = (
+    ("greeting: Hello!", "greting: Hello!", "agents.assistant.greting: unknown key"),
+    (
+        "provider: groq\n      model: llama-3.3-70b-versatile\n      temperature: 0.6",
+        (
+            "provider: openai-compatible\n      base_url: http://h/v1\n      model: m\n"
+            "      api_key_env: HOUSE_KEY"
+        ),
+        "HOUSE_KEY: is not set, and needed by agent assistant",
+    ),
+    ("turn_detection: v1-mini", "turn_detection: english", "restart it, or use 'v1-mini'"),
+    (
+        GREETING,
+        GREETING + "\n    tools: [{type: python, function: 'no.such:thing'}]",
+        "job processes do not get ready with it",
+    ),
+)
+
+
+async def test_a_changed_agents_file_reaches_idle_processes_alone(
+    system: System, tmp_path: Path
+) -> None:
+    """SIGHUP: what is wrong is refused by name, and changes nothing; what is right replaces the
+    idle processes, which then have a new provider's module, and touches no conversation.
+    """
+    file = tmp_path / "agents.yaml"
+    shipped = (PROJECT / "agents.yaml").read_text(encoding="utf-8")
+    file.write_text(shipped, encoding="utf-8")
+    settings = {"ASSISTANT_AGENTS_FILE": str(file), "PREWARM_POOL_SIZE": "2"}
+    async with worker(system, "current", **settings) as hand, conversation(system) as call:
+
+        async def beat() -> dict[str, Any]:
+            return (await hand.page("/worker"))[1]
+
+        async def is_warm() -> bool:
+            return (await beat())["warm"] == 2
+
+        await until(is_warm, 20, hand.said)
+        digest = (await beat())["catalog"]
+        talking = (await record_of(system, call.session_id)).agent_pid
+        assert talking is not None
+        idle = job_processes(hand.pid) - {talking}
+        assert len(idle) == 2
+
+        for number, (right, wrong, why) in enumerate(WRONG, 1):
+            file.write_text(shipped.replace(right, wrong, 1), encoding="utf-8")
+            os.kill(hand.pid, signal.SIGHUP)
+
+            async def is_refused(times: int = number) -> bool:
+                return hand.said().count("catalog.refused") == times
+
+            await until(is_refused, 20, hand.said)
+            assert why in hand.said()
+            assert (await beat())["catalog"] == digest
+            assert idle <= job_processes(hand.pid)
+
+        changed = shipped.replace(GREETING, "greeting: This is another greeting.", 1)
+        changed = changed.replace(
+            "turn_detection: v1-mini", "vad: {provider: silero}\n    turn_detection: vad", 1
+        )
+        file.write_text(changed, encoding="utf-8")
+        asked = time.monotonic()
+        os.kill(hand.pid, signal.SIGHUP)
+
+        async def is_taken() -> bool:
+            assert (await beat())["warm"] >= 2, "no process was ready"
+            return bool((await beat())["catalog"] != digest)
+
+        await until(is_taken, 30, hand.said)
+        print(f"SIGHUP until two idle processes are new: {time.monotonic() - asked:.2f} s")  # noqa: T201
+        assert (await beat())["catalog"] == Catalog.load(file).digest
+        now = job_processes(hand.pid)
+        assert talking in now
+        assert not idle & now
+        await ask(call, "two plus three", "5")
+        async with room(system, "no-session") as client:
+            request = api.CreateAgentDispatchRequest(agent_name="assistant", room="no-session")
+            await client.agent_dispatch.create_dispatch(request)
+            await greeted(system, "no-session", "another greeting")
+            await client.room.delete_room(api.DeleteRoomRequest(room="no-session"))
+        await call.end()
+    assert await settled(system, call.session_id) == "ended"
+
+
+def job_processes(pid: int) -> set[int]:
+    """What the worker's forkserver has forked."""
+    found = set()
+    for process in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
+            if "multiprocessing.forkserver" in " ".join(process.cmdline()) and (
+                process.ppid() != pid
+            ):
+                found.add(process.pid)
     return found
 
 

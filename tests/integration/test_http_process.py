@@ -2,12 +2,23 @@
 
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.http_stack import BACKEND_KEY, Stack, new_id, run_service, running_stack
+from assistant.catalog import Catalog
+from tests.integration.http_stack import (
+    BACKEND_KEY,
+    PROJECT,
+    Running,
+    Stack,
+    new_id,
+    run_service,
+    running_stack,
+)
+from tests.timing import scaled
 
 pytestmark = pytest.mark.slow
 
@@ -84,3 +95,53 @@ def test_stop(tmp_path: Path, number: signal.Signals) -> None:
     assert "service.stopped" in text
     for word in ("Traceback", "unclosed", "was never"):
         assert word not in text
+
+
+def test_a_changed_agents_file(tmp_path: Path) -> None:
+    """SIGHUP: a wrong file is refused by every name and changes nothing; a right one is what new
+    sessions get, while those that were started keep their agent.
+    """
+    file = tmp_path / "agents.yaml"
+    shipped = (PROJECT / "agents.yaml").read_text(encoding="utf-8")
+    file.write_text(shipped, encoding="utf-8")
+    with (
+        running_stack(tmp_path, ASSISTANT_AGENTS_FILE=str(file)) as stack,
+        stack.client() as http,
+    ):
+        stack.has_worker()
+        before = http.get("/stats").json()["catalog"]
+        assert before["digest"] == Catalog.load(file).digest
+        old = new_id()
+        body = {"sessionId": old, "userId": "u", "config": {"agent": "storyteller"}}
+        assert http.post("/api/session/start", json=body).status_code == 200
+        spec = stack.record(old)["spec"]
+
+        file.write_text(shipped.replace("provider: groq", "provider: grok"), encoding="utf-8")
+        stack.service.process.send_signal(signal.SIGHUP)
+        log = wait_for_log(stack.service, "catalog.refused")
+        for agent in ("assistant", "concierge", "storyteller"):
+            assert f"agents.{agent}.llm.provider: expected one of" in log
+        assert http.get("/stats").json()["catalog"] == before
+
+        file.write_text(shipped.replace("  storyteller:\n", "  bard:\n"), encoding="utf-8")
+        stack.service.process.send_signal(signal.SIGHUP)
+        wait_for_log(stack.service, "catalog.replaced")
+        after = http.get("/stats").json()["catalog"]
+        assert after["digest"] == Catalog.load(file).digest != before["digest"]
+        assert after["since"] > before["since"]
+        gone = http.post("/api/session/start", json={**body, "sessionId": new_id()})
+        assert (gone.status_code, "bard" in gone.json()["detail"]) == (422, True)
+        known = {**body, "sessionId": new_id(), "config": {"agent": "bard"}}
+        assert http.post("/api/session/start", json=known).status_code == 200
+        assert "bard" in {agent["name"] for agent in http.get("/api/talk").json()["agents"]}
+        assert stack.record(old)["spec"] == spec
+        assert http.post("/api/session/start", json=body).json()["sessionId"] == old
+
+
+def wait_for_log(service: Running, event: str) -> str:
+    """The log, once it has this event."""
+    deadline = time.monotonic() + scaled(10)
+    while event not in service.log():
+        assert time.monotonic() < deadline, service.log()[-4000:]
+        time.sleep(0.02)
+    return service.log()

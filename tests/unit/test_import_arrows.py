@@ -9,7 +9,13 @@ import pytest
 
 SRC = Path(__file__).parents[2] / "src"
 OURS = ("assistant", "token_service")
-LIGHT = ("assistant.settings", "assistant.log", "assistant.errors", "assistant.addresses")
+LIGHT = (
+    "assistant.settings",
+    "assistant.log",
+    "assistant.errors",
+    "assistant.addresses",
+    "assistant.hangup",
+)
 
 # For the modules under the first name: what of ours they may import, beside themselves.
 ARROWS = {
@@ -24,6 +30,7 @@ ARROWS = {
     "assistant.log": (),
     "assistant.errors": (),
     "assistant.addresses": (),
+    "assistant.hangup": (),
 }
 IO = ("asyncio", "aiohttp", "livekit", "redis", "starlette", "uvicorn", "httpx", "socket")
 PURE = (

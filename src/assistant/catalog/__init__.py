@@ -13,6 +13,7 @@ from assistant.catalog.errors import (
     UnknownVoiceError,
 )
 from assistant.catalog.explain import Finding, explain
+from assistant.catalog.in_force import CatalogInForce, read_again
 from assistant.catalog.overrides import Overrides
 from assistant.catalog.schema import json_schema
 
@@ -23,6 +24,7 @@ __all__ = [
     "AgentsFile",
     "Catalog",
     "CatalogError",
+    "CatalogInForce",
     "EnvRequirement",
     "Finding",
     "Limits",
@@ -37,5 +39,6 @@ __all__ = [
     "Voice",
     "explain",
     "json_schema",
+    "read_again",
     "required_environment",
 ]

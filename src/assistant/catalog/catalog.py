@@ -1,5 +1,6 @@
 """agents.yaml, read and checked; and the agent that one session gets out of it."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,7 @@ from assistant.catalog.tools import TransferTool
 
 MAX_AGENTS = 200  # each is resolved when the file is read, and listed on a page
 MAX_VOICES = 500
+DIGEST_CHARS = 12  # tells one file from another; nobody forges one
 
 
 class AgentsFile(Frozen):
@@ -80,6 +82,13 @@ class Catalog:
     """Every agent as the file has it: a session's voice replaces an alias, not what it led to."""
     prices: Prices | None = None
     """What the vendors charge. None: not known."""
+    source: str = field(default="", repr=False)
+    """What the file said, as JSON: a job process builds the same catalog from it."""
+
+    @property
+    def digest(self) -> str:
+        """Equal for files that say the same; comments, quotes and spaces do not count."""
+        return hashlib.sha256(self.source.encode()).hexdigest()[:DIGEST_CHARS]
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -91,13 +100,21 @@ class Catalog:
         document = read_document(Path(path))
         findings = list(check_references(document.data))
         try:
-            # As JSON, since strict validation takes a list for a tuple from there alone.
-            file = AgentsFile.model_validate_json(json.dumps(with_profiles(document.data)))
+            file = _validated(document.data)
         except ValidationError as error:
             findings += explain(AgentsFile, error, yaml=True)
             raise CatalogError(_in_order(document, findings)) from error
         if document.problems or findings:
             raise CatalogError(_in_order(document, findings))
+        return cls._of(file, json.dumps(document.data))
+
+    @classmethod
+    def from_source(cls, source: str) -> Self:
+        """The same catalog once more; `source` is that of one that was loaded."""
+        return cls._of(_validated(json.loads(source)), source)
+
+    @classmethod
+    def _of(cls, file: AgentsFile, source: str) -> Self:
         agents = {name: _decide(name, agent, file.voices) for name, agent in file.agents.items()}
         agents = {name: _with_team(agent, agents) for name, agent in agents.items()}
         return cls(
@@ -106,6 +123,7 @@ class Catalog:
             voices=MappingProxyType(dict(file.voices)),
             written=MappingProxyType(dict(file.agents)),
             prices=file.prices,
+            source=source,
         )
 
     def listed(self) -> tuple[ListedAgent, ...]:
@@ -167,6 +185,11 @@ class Catalog:
             raise OverrideNotAllowedError("maxDuration", name, reason)
         spec = _with_team(spec, self.agents)
         return _filled(_with_words_and_time(spec, overrides, own_limit_s), overrides)
+
+
+def _validated(data: dict[str, Any]) -> AgentsFile:
+    # As JSON, since strict validation takes a list for a tuple from there alone.
+    return AgentsFile.model_validate_json(json.dumps(with_profiles(data)))
 
 
 def _in_order(document: Document, findings: Iterable[Finding]) -> tuple[Problem, ...]:

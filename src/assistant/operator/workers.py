@@ -15,7 +15,8 @@ EXIT_NONE = 1
 
 async def list_workers(service: Service, console: Console, *, as_json: bool) -> int:
     """Print the workers that beat; returns the exit code: 1 if none of them takes jobs."""
-    workers = (await service.stats())["workers"]
+    stats = await service.stats()
+    workers = stats["workers"]
     takes = any(worker["registered"] and not worker["draining"] for worker in workers)
     code = EXIT_OK if takes else EXIT_NONE
     if as_json:
@@ -26,7 +27,7 @@ async def list_workers(service: Service, console: Console, *, as_json: bool) -> 
         return code
     table = Table(
         *("host", "pid", "slots", "jobs", "warm", "load", "draining", "registered"),
-        *("version", "beat"),
+        *("version", "catalog", "beat"),
         box=None,
     )
     for worker in workers:
@@ -41,9 +42,17 @@ async def list_workers(service: Service, console: Console, *, as_json: bool) -> 
             "yes" if worker["draining"] else "no",
             "yes" if worker["registered"] else "[red]no[/]",
             escape(worker["version"]),
+            _catalog(worker.get("catalog"), stats.get("catalog", {}).get("digest")),
             "" if age_s is None else f"{age_s:.1f} s ago",
         )
     console.print(table)
     if not takes:
         console.print("none of them takes jobs: see their logs and /readyz", style="red")
     return code
+
+
+def _catalog(digest: str | None, in_force: str | None) -> str:
+    """The worker's catalog, marked where the service gives its sessions another one."""
+    if digest is None or digest == in_force:
+        return digest or ""
+    return f"[red]{escape(digest)}[/] (service: {escape(in_force or 'unknown')})"

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import functools
 import signal
 from collections.abc import Callable
 
@@ -12,6 +11,7 @@ from assistant.catalog.catalog import Catalog
 from assistant.settings import WorkerSettings
 from assistant.worker import admission, job
 from assistant.worker.server import EXIT_OK, build_server
+from assistant.worker.setup import Setup
 
 POLL_S = 0.2  # The SDK has no event for "the job has ended" outside of its pool.
 
@@ -38,8 +38,8 @@ async def join_room(
     if token is None:
         token = admission.agent_token(settings, room=room, identity=identity)
     await admission.ask(settings.livekit_url, token)
-    prewarm = functools.partial(job.prewarm, worker=identity, default_agent=agent)
-    server = build_server(settings, catalog, setup_fnc=prewarm)
+    setup = Setup(identity, catalog.source, default_agent=agent)
+    server = build_server(settings, catalog, setup_fnc=setup)
     server.update_options(num_idle_processes=1)
     server.rtc_session(job.run_job, agent_name=settings.agent_name)
     stopped = asyncio.Event()

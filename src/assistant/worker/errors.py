@@ -34,6 +34,21 @@ class WeightsMissingError(WorkerError):
         )
 
 
+class RestartNeededError(WorkerError):
+    """A changed agents.yaml wants a model whose process is only started with the worker."""
+
+    def __init__(self, agent: str, model: str) -> None:
+        super().__init__(agent, model)
+        self.agent = agent
+        self.model = model
+
+    def __str__(self) -> str:
+        return (
+            f"agents.{self.agent}.turn_detection: the model {self.model!r} runs in a process that "
+            "is only started with the worker; restart it, or use 'v1-mini'"
+        )
+
+
 class HealthPageError(WorkerError):
     """The worker's health page cannot listen where it should."""
 

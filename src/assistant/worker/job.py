@@ -59,6 +59,7 @@ class Kit:
     """What a job process has ready before a job comes."""
 
     settings: WorkerSettings
+    #: Of this, jobs of sessions use nothing but what `keeping.held` names.
     catalog: Catalog
     #: The agent of jobs that come without a session (`connect`, SIP rules, other dispatchers).
     default_agent: str
@@ -66,11 +67,11 @@ class Kit:
     worker: str
 
 
-def prewarm(process: JobProcess, *, worker: str, default_agent: str | None = None) -> None:
+def prewarm(process: JobProcess, *, worker: str, source: str, default_agent: str | None) -> None:
     """Make a job process ready: everything that a job would otherwise load while a caller waits."""
     log.configure_events()
     settings = read(WorkerSettings, os.environ)
-    catalog = Catalog.load(settings.agents_file)
+    catalog = Catalog.from_source(source)
     for module in registry.modules_for(catalog.agents.values()):
         registry.load(module)
     for tool in (tool for agent in catalog.agents.values() for tool in agent.tools):

@@ -75,6 +75,36 @@ class Pool:
         if self._next_try is not None:
             self._next_try.cancel()
 
+    async def renew(self) -> str | None:
+        """Replace each idle process by one that begins now; none leaves before another is ready.
+
+        A job that comes meanwhile gets whichever process is ready first, and keeps it. Returns
+        why new ones do not get ready, whereupon the other old ones stay; None: all are new.
+        """
+        pool = self._pool
+        if pool is None:
+            return None
+        old = [process for process in pool.processes if process.running_job is None]
+        while left := [p for p in old if p in pool.processes and p.running_job is None]:
+            if not any(process in left for process in _queued(pool)):
+                await asyncio.sleep(POOL_WAIT_S)  # They begin, or are being given a job.
+                continue
+            # As the pool itself starts one for a job that waits.
+            starting = asyncio.create_task(pool._proc_spawn_task(), name="renew")  # noqa: SLF001
+            pool._spawn_tasks.add(starting)  # noqa: SLF001
+            starting.add_done_callback(pool._spawn_tasks.discard)  # noqa: SLF001
+            await starting
+            if (why := self._error) is not None:
+                # It is what they begin with that is wrong, and that is not kept.
+                self._failures, self._error = 0, None
+                self._try_again()
+                return why
+            leaving = next((process for process in _queued(pool) if process in left), None)
+            if leaving is not None:
+                pool._remove_from_warmed_queue(leaving)  # noqa: SLF001
+                await leaving.aclose()
+        return None
+
     @property
     def failure(self) -> str | None:
         """Why no process can be made ready; None: the last one could."""
@@ -160,6 +190,11 @@ class Pool:
         if pool is not None:
             # After a failure one process shows whether the others would be ready too.
             pool.set_target_idle_processes(1 if self._failures else self._target)
+
+
+def _queued(pool: ProcPool) -> list[JobExecutor]:
+    """The processes that are ready, the next one to get a job first."""
+    return list(pool._warmed_proc_queue._queue)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 def _seen(process: JobExecutor) -> JobProcessSeen | None:

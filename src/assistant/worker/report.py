@@ -41,6 +41,7 @@ def print_report(environ: Mapping[str, str]) -> int:
     except CatalogError as error:
         console.print(escape(str(error)))
         return EXIT_MISCONFIGURED
+    console.print(f"agents.yaml    {catalog.digest}")
     console.print(_agents_table(catalog))
     for agent in catalog.agents.values():
         for requirement in required_environment(agent):

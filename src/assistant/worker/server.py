@@ -5,7 +5,6 @@ readiness, the beat in Redis, and the watchdog.
 """
 
 import asyncio
-import functools
 import os
 import platform
 import signal
@@ -18,6 +17,7 @@ from livekit.agents.version import __version__ as sdk_version
 
 from assistant import log
 from assistant.catalog.catalog import Catalog
+from assistant.hangup import Hangup
 from assistant.sessions import events as ev
 from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.metadata import JobMetadata
@@ -29,10 +29,12 @@ from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, Beat, WorkerRegistry
 from assistant.settings import WorkerSettings
 from assistant.worker import health, job
+from assistant.worker.keeping import CatalogKeeper, check_shared_models
 from assistant.worker.pool import JobProcessSeen, Pool
 from assistant.worker.providers import registry
 from assistant.worker.recorder import spool_folder
 from assistant.worker.reporter import Reporter
+from assistant.worker.setup import Setup
 from assistant.worker.slots import Slots
 from assistant.worker.spool import empty_spool
 from assistant.worker.watchdog import Watchdog
@@ -70,10 +72,7 @@ def build_server(settings: WorkerSettings, catalog: Catalog, **options: Any) -> 
         MissingExtraError: a provider's package is not installed.
         WeightsMissingError: a model that jobs share was not downloaded.
     """
-    for module in registry.SHARED_MODELS.intersection(preload_modules(catalog)):
-        shared = registry.load(module)
-        for agent in catalog.agents.values():
-            shared.check(agent)
+    check_shared_models(catalog)
     return AgentServer(
         ws_url=settings.livekit_url,
         api_key=settings.livekit_api_key,
@@ -96,16 +95,15 @@ def build_server(settings: WorkerSettings, catalog: Catalog, **options: Any) -> 
 class Worker:
     """One worker process, from its first beat to its exit code."""
 
-    def __init__(self, settings: WorkerSettings, catalog: Catalog) -> None:
+    def __init__(self, settings: WorkerSettings, catalog: Catalog, hangup: Hangup) -> None:
         self._settings = settings
+        self._hangup = hangup
         self._id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._started_at = time.time()
         self._slots = Slots(settings.max_jobs, self._talking_job_ids)
+        setup = Setup(self._id, catalog.source)
         self._server = build_server(
-            settings,
-            catalog,
-            setup_fnc=functools.partial(job.prewarm, worker=self._id),
-            load_fnc=lambda: self._slots.load,
+            settings, catalog, setup_fnc=setup, load_fnc=lambda: self._slots.load
         )
         self._server.rtc_session(
             job.run_job, agent_name=settings.agent_name, on_request=self._on_request
@@ -127,6 +125,7 @@ class Worker:
             on_launched=self._on_launched,
             on_ended=self._on_ended,
         )
+        self._keeper = CatalogKeeper(settings.agents_file, catalog, setup, self._pool)
         #: Jobs that were accepted, but have no process yet.
         self._promised: dict[str, JobMetadata] = {}
         self._stopping = asyncio.Event()
@@ -136,7 +135,7 @@ class Worker:
         """Work until SIGTERM or SIGINT; returns the exit code.
 
         The first signal drains: running conversations finish, new jobs are refused.
-        The second one stops at once.
+        The second one stops at once. SIGHUP reads agents.yaml again.
         """
         self._listen_for_signals()
         settings = self._settings
@@ -155,6 +154,7 @@ class Worker:
                 tasks.create_task(self._keep_beating(), name="beat"),
                 tasks.create_task(self._pool.watch(), name="watch pool"),
                 tasks.create_task(self._reporter.run(), name="reporter"),
+                tasks.create_task(self._keeper.run(self._hangup), name="agents.yaml"),
                 *self._spool_tasks(tasks),
             ]
             server = tasks.create_task(self._server.run(), name="server")
@@ -223,6 +223,7 @@ class Worker:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
+        self._hangup.follow(self._on_signal)
 
     def _on_signal(self) -> None:
         if self._stopping.is_set():
@@ -335,6 +336,7 @@ class Worker:
             version=sdk_version,
             started_at=self._started_at,
             sessions=self._sessions(),
+            catalog=self._keeper.digest,
         )
 
     def _sessions(self) -> tuple[tuple[str, int], ...]:

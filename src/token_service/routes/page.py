@@ -8,7 +8,7 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
-from assistant.catalog import Catalog
+from assistant.catalog import CatalogInForce
 from token_service.answers import TalkAgent, TalkAnswer
 from token_service.errors import TalkPageMissingError, TalkPageOffError
 from token_service.routes.context import answer
@@ -20,9 +20,9 @@ IMMUTABLE = "public, max-age=31536000, immutable"
 
 class PageRoutes:
     def __init__(
-        self, catalog: Catalog, settings: ServiceSettings, headers: Mapping[str, str]
+        self, catalogs: CatalogInForce, settings: ServiceSettings, headers: Mapping[str, str]
     ) -> None:
-        self._catalog = catalog
+        self._catalogs = catalogs
         self._settings = settings
         self._headers = dict(headers)
         self._on, self._key = settings.talk_page()
@@ -41,7 +41,7 @@ class PageRoutes:
                         voices=agent.voices,
                         default=agent.default,
                     )
-                    for agent in self._catalog.listed()
+                    for agent in self._catalogs.now.listed()
                 ],
                 start_timeout=self._settings.bot_startup_timeout_s,
             )

@@ -1,5 +1,7 @@
 """Tokens and sessions."""
 
+from collections.abc import Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -40,7 +42,7 @@ class SessionRoutes:
         authenticator: Authenticator,
         settings: ServiceSettings,
         *,
-        default_agent: str | None,
+        default_agent: Callable[[], str | None],
     ) -> None:
         self._service = service
         self._listing = listing
@@ -68,7 +70,7 @@ class SessionRoutes:
         wish = wish_of(
             await read_json(request, MAX_BODY_BYTES),
             room_prefix=self._settings.room_prefix,
-            default_agent=self._default_agent,
+            default_agent=self._default_agent(),
         )
         shown_key = request.headers.get(SESSION_KEY_HEADER)
         minted = await self._service.join(caller, wish, shown_key)

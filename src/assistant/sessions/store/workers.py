@@ -35,6 +35,8 @@ class Beat(BaseModel):
     started_at: float
     #: The sessions and attempts that it runs or has promised to run. None: it does not say.
     sessions: tuple[tuple[str, int], ...] | None = None
+    #: The digest of its agents.yaml. None: it does not say.
+    catalog: str | None = None
 
     @property
     def free(self) -> int:
