@@ -93,7 +93,7 @@ MISTAKES: list[tuple[tuple[str, str], list[str]]] = [
     (
         ("instructions: Help.", "instruction: Help."),
         [
-            "7: agents.helper.instructions: missing key",
+            "7: agents.helper.instructions: missing key; expected text",
             "9: agents.helper.instruction: unknown key; did you mean 'instructions'?",
         ],
     ),
@@ -125,13 +125,18 @@ MISTAKES: list[tuple[tuple[str, str], list[str]]] = [
     ),
     (
         ("      provider: groq\n", ""),
-        ["11: agents.helper.llm.provider: missing key; one of 'groq', 'openai-compatible'"],
+        [
+            (
+                "11: agents.helper.llm.provider: missing key; "
+                "expected one of 'groq', 'openai-compatible'"
+            )
+        ],
     ),
     (
         ("provider: groq", "provider: openai-compatible"),
         [
-            "11: agents.helper.llm.base_url: missing key",
-            "11: agents.helper.llm.model: missing key",
+            "11: agents.helper.llm.base_url: missing key; expected text",
+            "11: agents.helper.llm.model: missing key; expected text",
         ],
     ),
     (
@@ -147,7 +152,10 @@ MISTAKES: list[tuple[tuple[str, str], list[str]]] = [
             ),
         ),
         [
-            "14: agents.helper.llm.base_url: must not hold a user, a password or a query",
+            (
+                "14: agents.helper.llm.base_url: must not hold a user, a password or a query; "
+                "secrets belong in the environment"
+            ),
             (
                 "15: agents.helper.llm.api_key_env: must be the name of an environment variable, "
                 "such as 'MY_API_KEY'"
@@ -264,7 +272,7 @@ MISTAKES: list[tuple[tuple[str, str], list[str]]] = [
         [
             (
                 "18: agents.helper.public.voices[1]: 'hims' is neither in voices "
-                "nor the agent's own voice; did you mean 'his'?"
+                "nor the agent's own; there are her, his; did you mean 'his'?"
             )
         ],
     ),
@@ -287,7 +295,7 @@ MISTAKES: list[tuple[tuple[str, str], list[str]]] = [
     ),
     (
         ("turn_detection: v1-mini", "turn_detection: {unlikely_threshold: 0.2}"),
-        [f"15: agents.helper.turn_detection.model: missing key; one of {DETECTORS}"],
+        [f"15: agents.helper.turn_detection.model: missing key; expected one of {DETECTORS}"],
     ),
     (
         ("turn_detection: v1-mini", "turn_detection: {model: english, unlikely_thresholds: {}}"),
@@ -316,7 +324,7 @@ MISTAKES: list[tuple[tuple[str, str], list[str]]] = [
         [
             (
                 "17: agents.helper.turn_handling.endpointing.min_delay_s: "
-                "must be at most max_delay_s (0.2)"
+                "must be at most max_delay_s (0.2), got 0.3"
             )
         ],
     ),
@@ -337,7 +345,7 @@ MISTAKES: list[tuple[tuple[str, str], list[str]]] = [
     ),
     (
         ("voices:\n  her: {provider: inworld, voice: Ashley}", "voices:\n  her: {voice: Ashley}"),
-        ["4: voices.her.provider: missing key"],
+        ["4: voices.her.provider: missing key; expected 'inworld'"],
     ),
 ]
 

@@ -154,7 +154,8 @@ def test_time_limits(catalog: Catalog) -> None:
     with pytest.raises(OverrideNotAllowedError) as caught:
         resolve(wishes(maxDuration=601), public=True)
     assert str(caught.value) == (
-        "'maxDuration' is refused by agent 'helper': a publishable key may not exceed 600 s"
+        "'maxDuration' is refused by agent 'helper': "
+        "a publishable key may not exceed 600 s, got 601 s"
     )
 
 
@@ -196,6 +197,8 @@ def test_public_choices(catalog: Catalog, agent: str, field: str, value: Any) ->
     with pytest.raises(OverrideNotAllowedError) as caught:
         catalog.resolve(wishes(agent=agent, **{field: value}), public=True)
     assert (caught.value.field, caught.value.agent) == (field, agent)
+    choice = {"helper": "maxDuration, metadata, voice", "open": "nothing"}[agent]
+    assert f"a publishable key may choose {choice} of this agent" in str(caught.value)
     assert catalog.resolve(wishes(agent=agent, **{field: value})).name == agent
 
 
@@ -260,24 +263,28 @@ def test_required_environment(catalog: Catalog) -> None:
         ({"maxDuration": 86_401}, (("maxDuration",), "must be at most 86400, got 86401", None)),
         (
             {"metadata": [1]},
-            (("metadata",), "must be an object of text, numbers, true or false", None),
+            (("metadata",), "must be an object of text, numbers, true or false, got a list", None),
         ),
         (
             {"metadata": {"a": None}},
-            (("metadata", "a"), "must be text, a number, true or false", None),
+            (("metadata", "a"), "must be text, a number, true or false, got null", None),
         ),
         ({"metadata": {"a": "\0"}}, (("metadata", "a"), "must not contain NUL", None)),
         (
             {"metadata": {"a": 10**20}},
-            (("metadata", "a"), "must be a finite number of at most 9007199254740992", None),
+            (
+                ("metadata", "a"),
+                "must be a finite number of at most 9007199254740992, got 100000000000000000000",
+                None,
+            ),
         ),
         (
             {"metadata": {"a": "x" * 1025}},
-            (("metadata", "a"), "must be at most 1024 characters", None),
+            (("metadata", "a"), "must be at most 1024 characters, got 1025", None),
         ),
         (
             {"metadata": {"": 1}},
-            (("metadata",), "keys must be text of 1 to 64 characters", None),
+            (("metadata",), "keys must be text of 1 to 64 characters, got ''", None),
         ),
         (
             {"metadata": {str(n): 1 for n in range(33)}},

@@ -181,7 +181,7 @@ class Catalog:
         own_limit_s = spec.limits.max_duration_s or session_timeout_s
         asked_s = overrides.max_duration
         if public and asked_s is not None and own_limit_s is not None and asked_s > own_limit_s:
-            reason = f"a publishable key may not exceed {own_limit_s:g} s"
+            reason = f"a publishable key may not exceed {own_limit_s:g} s, got {asked_s:g} s"
             raise OverrideNotAllowedError("maxDuration", name, reason)
         spec = _with_team(spec, self.agents)
         return _filled(_with_words_and_time(spec, overrides, own_limit_s), overrides)
@@ -284,7 +284,9 @@ def _check_public(agent: str, public: Public, overrides: Overrides) -> tuple[str
     allowed = {"agent", *public.fields, *(("voice",) if public.voices else ())}
     for given in overrides.given():
         if given not in allowed:
-            raise OverrideNotAllowedError(given, agent)
+            choice = ", ".join(sorted(allowed - {"agent"})) or "nothing"
+            reason = f"a publishable key may choose {choice} of this agent"
+            raise OverrideNotAllowedError(given, agent, reason)
     return tuple(sorted(public.voices))
 
 

@@ -84,12 +84,11 @@ class UnknownVoiceError(OverrideError):
 class OverrideNotAllowedError(OverrideError):
     """The agent does not let this caller choose that field, or not that value."""
 
-    def __init__(self, field: str, agent: str, reason: str | None = None) -> None:
+    def __init__(self, field: str, agent: str, reason: str) -> None:
         super().__init__(field)
         self.agent = agent
         self.reason = reason
-        """Why the value is refused; None: the field as a whole may not be chosen."""
+        """Why the field or its value is refused, and what is allowed."""
 
     def __str__(self) -> str:
-        reason = self.reason or "a publishable key may not choose it"
-        return f"'{self.field}' is refused by agent '{self.agent}': {reason}"
+        return f"'{self.field}' is refused by agent '{self.agent}': {self.reason}"

@@ -10,9 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from assistant.catalog.document import KeyPath
-from assistant.catalog.fields import PATTERN_MEANINGS
+from assistant.catalog.fields import PATTERN_MEANINGS, shown
 
-MAX_SHOWN_CHARS = 60
 _SECRET_WORDS = ("api_key", "apikey", "secret", "password", "token")
 
 # pydantic's error types for a value of the wrong kind, and what was wanted.
@@ -87,7 +86,7 @@ def _explain_one(model: type[BaseModel], details: ErrorDetails, yaml: bool) -> F
         key = context.get("key")
         return Finding(place.path if key is None else (*place.path, key), context["message"])
     if kind == "missing":
-        return Finding(place.path, "missing key")
+        return Finding(place.path, f"missing key; expected {_kind_of(place.hint)}")
     if kind == "extra_forbidden":
         return _unknown_key(place, place.owner or model, yaml)
     if kind in ("literal_error", "union_tag_invalid"):
@@ -95,13 +94,13 @@ def _explain_one(model: type[BaseModel], details: ErrorDetails, yaml: bool) -> F
     if kind == "union_tag_not_found":
         key = context["discriminator"].strip("'")
         if not isinstance(value, dict):
-            return Finding(place.path, f"expected a mapping, got {_shown(value)}")
-        allowed = ", ".join(f"'{name}'" for name in sorted(_tags(place.hint, key)))
-        return Finding((*place.path, key), f"missing key; one of {allowed}")
+            return Finding(place.path, f"expected a mapping, got {shown(value)}")
+        allowed = _one_of(sorted(_tags(place.hint, key)))
+        return Finding((*place.path, key), f"missing key; expected {allowed}")
     if kind == "string_pattern_mismatch":
         meaning = PATTERN_MEANINGS.get(context["pattern"], f"like {context['pattern']}")
         # Who writes a key where the name of its variable belongs must not find it in a log.
-        got = "" if _is_secret(place.path) else f", got {_shown(value)}"
+        got = "" if _is_secret(place.path) else f", got {shown(value)}"
         return Finding(place.path, f"must be {meaning}{got}")
     return Finding(place.path, _plain_message(details, value, yaml))
 
@@ -112,10 +111,10 @@ def _plain_message(details: ErrorDetails, value: Any, yaml: bool) -> str:
         # YAML reads `no` as false and `12` as a number; who meant text is told how to say it.
         quotes = yaml and kind == "string_type" and isinstance(value, bool | int | float)
         advice = "; put quotes around text" if quotes else ""
-        return f"expected {_KINDS[kind]}, got {_shown(value)}{advice}"
+        return f"expected {_KINDS[kind]}, got {shown(value)}{advice}"
     if kind in _BOUNDS:
         key, words = _BOUNDS[kind]
-        return f"must be {words} {context[key]:g}, got {_shown(value)}"
+        return f"must be {words} {context[key]:g}, got {shown(value)}"
     if kind == "string_too_long":
         return f"must be at most {context['max_length']} characters, got {len(value)}"
     if kind == "string_too_short":
@@ -123,7 +122,8 @@ def _plain_message(details: ErrorDetails, value: Any, yaml: bool) -> str:
     if kind == "too_long":
         return f"must have at most {context['max_length']} entries, got {len(value)}"
     if kind == "too_short":
-        return f"must have at least {context['min_length']} entries, got {len(value)}"
+        entries = "entry" if context["min_length"] == 1 else "entries"
+        return f"must have at least {context['min_length']} {entries}, got {len(value)}"
     return details["msg"]
 
 
@@ -146,11 +146,27 @@ def _not_one_of(place: _Place, kind: str, value: Any, context: dict[str, Any]) -
         value = context["tag"]
     else:
         path, allowed = place.path, list(get_args(_plain(place.hint)))
-    shown = ", ".join(f"'{item}'" if isinstance(item, str) else str(item) for item in allowed)
-    wanted = f"expected {shown}" if len(allowed) == 1 else f"expected one of {shown}"
+    wanted = f"expected {_one_of(allowed)}"
     words = [item for item in allowed if isinstance(item, str)]
     suggestion = nearest(value, words) if isinstance(value, str) else None
-    return Finding(path, f"{wanted}, got {_shown(value)}", suggestion)
+    return Finding(path, f"{wanted}, got {shown(value)}", suggestion)
+
+
+def _one_of(allowed: list[Any]) -> str:
+    listed = ", ".join(f"'{item}'" if isinstance(item, str) else str(item) for item in allowed)
+    return listed if len(allowed) == 1 else f"one of {listed}"
+
+
+def _kind_of(hint: Any) -> str:
+    """What belongs where nothing stands."""
+    plain = _plain(hint)
+    if get_origin(plain) is Literal:
+        return _one_of(list(get_args(plain)))
+    if get_origin(plain) is tuple:
+        return "a list"
+    return {str: "text", bool: "true or false", int: "a whole number", float: "a number"}.get(
+        plain, "a mapping"
+    )
 
 
 def _locate(model: type[BaseModel], loc: tuple[str | int, ...]) -> _Place:
@@ -226,16 +242,3 @@ def _member(members: list[type[BaseModel]], tag: str) -> type[BaseModel] | None:
 
 def _is_secret(path: KeyPath) -> bool:
     return bool(path) and any(word in str(path[-1]).lower() for word in _SECRET_WORDS)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return f"{value!r:.{MAX_SHOWN_CHARS}}"
-    if isinstance(value, str):
-        cut = value if len(value) <= MAX_SHOWN_CHARS else value[:MAX_SHOWN_CHARS] + "..."
-        return ascii(cut) if cut.isprintable() and cut.isascii() else repr(cut)
-    return "a mapping" if isinstance(value, dict) else "a list"

@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 MAX_INSTRUCTIONS_BYTES = 16 * 1024  # an LLM reads them on every turn: each KiB costs latency
 MAX_GREETING_CHARS = 1000  # about a minute of speech
 MAX_DURATION_S = 86_400.0  # one day; no conversation is longer, and every record must expire
+MAX_SHOWN_CHARS = 60  # of a wrong value in a message
 MAX_WAIT_S = 600.0  # how long a slot may be held for a caller who is not there
 
 AGENT_NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,63}$"
@@ -20,6 +21,7 @@ ENV_NAME_PATTERN = r"^[A-Z_][A-Z0-9_]{0,127}$"
 TOOL_NAME_PATTERN = r"^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$"
 FUNCTION_PATTERN = r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$"
 FAILURE_PATTERN = r"^([1-5][0-9][0-9]|timeout|unreachable)$"
+CURRENCY_PATTERN = r"^[A-Z]{3}$"
 
 # What a pattern means, for people; the patterns themselves are for the JSON schema.
 PATTERN_MEANINGS = {
@@ -30,9 +32,29 @@ PATTERN_MEANINGS = {
     TOOL_NAME_PATTERN: "1 to 64 letters, digits, '_' and '-', beginning with a letter or '_'",
     FUNCTION_PATTERN: "a function's import path such as 'my_package.orders:find_order'",
     FAILURE_PATTERN: "a status such as '404', 'timeout' or 'unreachable'",
+    CURRENCY_PATTERN: "the three capital letters of a currency, such as 'USD'",
 }
 
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
+
+
+def shown(value: object) -> str:
+    """A wrong value in a message: in few characters, as YAML and JSON write it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return f"{value!r:.{MAX_SHOWN_CHARS}}"
+    if isinstance(value, str):
+        cut = value if len(value) <= MAX_SHOWN_CHARS else value[:MAX_SHOWN_CHARS] + "..."
+        return ascii(cut) if cut.isprintable() and cut.isascii() else repr(cut)
+    return "a mapping" if isinstance(value, dict) else "a list"
+
+
+def shown_url(url: str) -> str:
+    """What of a wrong URL may be shown: one with a user, a password or a query is not."""
+    return "" if "@" in url or "?" in url else f", got {shown(url)}"
 
 
 def wrong(message: str, key: str | None = None) -> PydanticCustomError:
@@ -89,10 +111,12 @@ def _url(*schemes: str) -> Callable[[str], str]:
         except ValueError:
             host, port, parts = None, None, urlsplit("")
         if parts.scheme not in schemes or not host or port == 0 or re.search(r"\s", text):
-            raise wrong(f"must be a URL that begins with {allowed}")
+            raise wrong(f"must be a URL that begins with {allowed}{shown_url(text)}")
         # The file is committed, and printed in errors: a password has no place in it.
         if parts.username is not None or parts.password is not None or parts.query:
-            raise wrong("must not hold a user, a password or a query")
+            raise wrong(
+                "must not hold a user, a password or a query; secrets belong in the environment"
+            )
         return text
 
     return check

@@ -17,6 +17,7 @@ from assistant.catalog.fields import (
     Language,
     VoiceName,
     forbidden_character,
+    shown,
     wrong,
 )
 
@@ -31,7 +32,8 @@ MAX_METADATA_NUMBER = 2**53  # beyond it JavaScript clients read another number 
 
 def _check_entry(key: object, value: object) -> None:
     if not isinstance(key, str) or not 1 <= len(key) <= MAX_METADATA_KEY_CHARS:
-        raise wrong(f"keys must be text of 1 to {MAX_METADATA_KEY_CHARS} characters")
+        limit = f"keys must be text of 1 to {MAX_METADATA_KEY_CHARS} characters"
+        raise wrong(f"{limit}, got {shown(key)}")
     character = forbidden_character(key)
     if character is not None:
         raise wrong(f"keys must not contain {character}")
@@ -40,16 +42,18 @@ def _check_entry(key: object, value: object) -> None:
         if character is not None:
             raise wrong(f"must not contain {character}", key)
         if len(value) > MAX_METADATA_VALUE_CHARS:
-            raise wrong(f"must be at most {MAX_METADATA_VALUE_CHARS} characters", key)
+            limit = f"must be at most {MAX_METADATA_VALUE_CHARS} characters, got {len(value)}"
+            raise wrong(limit, key)
     elif not isinstance(value, int | float):
-        raise wrong("must be text, a number, true or false", key)
+        raise wrong(f"must be text, a number, true or false, got {shown(value)}", key)
     elif not math.isfinite(value) or abs(value) > MAX_METADATA_NUMBER:
-        raise wrong(f"must be a finite number of at most {MAX_METADATA_NUMBER}", key)
+        limit = f"must be a finite number of at most {MAX_METADATA_NUMBER}"
+        raise wrong(f"{limit}, got {shown(value)}", key)
 
 
 def _check_metadata(value: Any) -> dict[str, MetadataValue]:
     if not isinstance(value, dict):
-        raise wrong("must be an object of text, numbers, true or false")
+        raise wrong(f"must be an object of text, numbers, true or false, got {shown(value)}")
     if len(value) > MAX_METADATA_ENTRIES:
         raise wrong(f"must have at most {MAX_METADATA_ENTRIES} entries, got {len(value)}")
     for key, item in value.items():

@@ -5,7 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from assistant.catalog.fields import Frozen, Word, wrong
+from assistant.catalog.fields import CURRENCY_PATTERN, Frozen, Word, wrong
 
 MAX_PROVIDERS = 50
 MAX_MODELS = 200
@@ -44,7 +44,7 @@ class Price(Frozen):
 class Prices(Frozen):
     """The price table."""
 
-    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+    currency: Annotated[str, Field(pattern=CURRENCY_PATTERN)]
     """Of all prices, such as `USD`."""
     models: Annotated[
         Mapping[Word, Annotated[Mapping[Word, Price], Field(min_length=1, max_length=MAX_MODELS)]],

@@ -133,9 +133,11 @@ class AssemblyAIOptions(ProviderOptions):
             raise wrong("'multi' means every language and must stand alone", "language_codes")
         low, high = self.min_turn_silence_s, self.max_turn_silence_s
         if low is not None and high is not None and low > high:
-            raise wrong(f"must be at most max_turn_silence_s ({high:g})", "min_turn_silence_s")
+            limit = f"must be at most max_turn_silence_s ({high:g}), got {low:g}"
+            raise wrong(limit, "min_turn_silence_s")
         if self.voice_focus_threshold is not None and self.voice_focus is None:
-            raise wrong("has no effect without voice_focus", "voice_focus_threshold")
+            missing = "has no effect without voice_focus: 'near-field' or 'far-field'"
+            raise wrong(missing, "voice_focus_threshold")
         return self
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from assistant.catalog.document import KeyPath
 from assistant.catalog.explain import Finding, nearest
+from assistant.catalog.fields import shown
 
 # How alike a voice must be to an alias to be taken for a misspelt one. 'Ashley' beside an alias
 # 'ashley' is 0.83 and fine; 'inworld-male-9' beside 'inworld-male-1' is 0.93 and is not.
@@ -42,12 +43,13 @@ def _check_voices(
         if isinstance(name, str) and name not in voices:
             alias = nearest(name, voices, likeness=_MISSPELT)
             if alias is not None:
-                yield Finding((*path, *part), f"'{name}' is not in voices", alias)
+                yield Finding((*path, *part), f"{shown(name)} is not in voices", alias)
     chosen = _mapping(agent.get("public")).get("voices")
     for index, voice in enumerate(chosen if isinstance(chosen, list) else []):
         if isinstance(voice, str) and voice not in voices and voice != own:
             place = (*path, "public", "voices", index)
-            message = f"{voice!r} is neither in voices nor the agent's own voice"
+            known = ", ".join(sorted({*voices, *([own] if isinstance(own, str) else [])}))
+            message = f"{shown(voice)} is neither in voices nor the agent's own; there are {known}"
             yield Finding(place, message, nearest(voice, voices))
 
 
@@ -55,13 +57,15 @@ def _check_transfers(
     path: KeyPath, agent: dict[str, Any], agents: dict[str, Any]
 ) -> Iterator[Finding]:
     tools = agent.get("tools")
+    others = ", ".join(sorted(set(agents) - {path[-1]})) or "no others"
     for index, tool in enumerate(tools if isinstance(tools, list) else []):
         for name in _mapping(_mapping(tool).get("to")):
             place = (*path, "tools", index, "to", name)
             if name == path[-1]:
-                yield Finding(place, "an agent cannot hand over to itself")
+                yield Finding(place, f"an agent cannot hand over to itself; there are {others}")
             elif name not in agents:
-                yield Finding(place, "no agent of that name in this file", nearest(name, agents))
+                message = f"no agent of that name in this file; there are {others}"
+                yield Finding(place, message, nearest(name, agents))
 
 
 def _mapping(value: Any) -> dict[str, Any]:

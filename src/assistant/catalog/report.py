@@ -3,10 +3,10 @@
 import json
 from typing import Annotated, Any
 
-import jsonschema
 from pydantic import AfterValidator, ConfigDict, Field
 
-from assistant.catalog.fields import MAX_GREETING_CHARS, Frozen, Greeting, wrong
+from assistant.catalog.fields import Frozen, Greeting, wrong
+from assistant.catalog.json_schemas import check_json_schema
 
 MAX_CRITERIA = 10  # each is a sentence that the model judges within seconds
 MAX_SCHEMA_BYTES = 8 * 1024  # the schema is sent with the conversation, and stored with a session
@@ -21,13 +21,8 @@ def _check_schema(schema: dict[str, Any]) -> dict[str, Any]:
     if schema.get("type") != "object" or not isinstance(schema.get("properties"), dict):
         raise wrong("must describe an object: `type: object` with `properties`")
     for reference in _REFERENCES & _keys(schema):
-        raise wrong(f"must not use {reference}")
-    try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        place = "/".join(str(part) for part in error.absolute_path) or "its top"
-        reason = error.message if len(error.message) < MAX_GREETING_CHARS else "wrong value"
-        raise wrong(f"is not a JSON Schema (draft 2020-12): at {place}: {reason}") from None
+        raise wrong(f"must not use {reference}; write what it stands for in its place")
+    check_json_schema(schema)
     return schema
 
 

@@ -4,8 +4,6 @@ import re
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError
 from pydantic import AfterValidator, Field, model_validator
 
 from assistant.catalog.fields import (
@@ -19,8 +17,11 @@ from assistant.catalog.fields import (
     Sentence,
     Text,
     Word,
+    shown,
+    shown_url,
     wrong,
 )
+from assistant.catalog.json_schemas import check_json_schema
 
 MAX_TOOLS = 32  # Every turn sends all of them to the model.
 
@@ -52,9 +53,10 @@ def with_arguments(url: str, values: dict[str, str]) -> str:
 
 def _tool_url(url: str) -> str:
     if not _HOST.match(url):
-        raise wrong("must begin with http://, https:// or ${NAME}; its host holds no argument")
+        allowed = "must begin with http://, https:// or ${NAME}; its host holds no argument"
+        raise wrong(f"{allowed}{shown_url(url)}")
     if re.search(r"[\s#]", url):
-        raise wrong("must not hold spaces or '#'")
+        raise wrong(f"must not hold spaces or '#'{shown_url(url)}")
     return url
 
 
@@ -68,12 +70,10 @@ def _header(headers: dict[str, str]) -> dict[str, str]:
 
 
 def _json_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError as error:
-        raise wrong(f"is not a JSON Schema: {error.message}") from error
+    check_json_schema(schema)
     if schema.get("type") != "object":
-        raise wrong("must be of type 'object'; its properties are the tool's arguments")
+        got = shown(schema.get("type"))
+        raise wrong(f"must be of type 'object', got {got}; its properties are the arguments")
     return schema
 
 
@@ -81,7 +81,8 @@ def _time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError) as error:
-        raise wrong("is not a time zone such as 'Europe/Berlin' or 'UTC'") from error
+        allowed = "is not a time zone such as 'Europe/Berlin' or 'UTC'"
+        raise wrong(f"{allowed}, got {shown(name)}") from error
     return name
 
 
@@ -243,7 +244,8 @@ class McpTool(Tool):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.url is None) == (self.command is None):
-            raise wrong("needs either url or command", "url")
+            got = "neither" if self.url is None else "both"
+            raise wrong(f"needs either url or command, got {got}", "url")
         return self
 
 
@@ -257,7 +259,7 @@ def _distinct(tools: tuple[AnyTool, ...]) -> tuple[AnyTool, ...]:
     seen: set[str] = set()
     for name in (name for tool in tools for name in tool.names):
         if name in seen:
-            raise wrong(f"two tools are called '{name}'")
+            raise wrong(f"two tools are called '{name}'; the model knows them by their names alone")
         seen.add(name)
     return tools
 

@@ -75,7 +75,8 @@ class AudioTurnDetection(Frozen):
     @model_validator(mode="after")
     def _one_of_the_two(self) -> Self:
         if self.unlikely_threshold is not None and self.unlikely_thresholds is not None:
-            raise wrong("cannot stand beside unlikely_threshold", "unlikely_thresholds")
+            both = "cannot stand beside unlikely_threshold; keep one of them"
+            raise wrong(both, "unlikely_thresholds")
         return self
 
 
@@ -137,7 +138,7 @@ class Endpointing(Frozen):
     def _in_order(self) -> Self:
         low, high = self.min_delay_s, self.max_delay_s
         if low is not None and high is not None and low > high:
-            raise wrong(f"must be at most max_delay_s ({high:g})", "min_delay_s")
+            raise wrong(f"must be at most max_delay_s ({high:g}), got {low:g}", "min_delay_s")
         return self
 
 
