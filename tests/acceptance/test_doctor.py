@@ -12,6 +12,7 @@ import pytest
 from livekit import api
 from redis.asyncio import Redis
 
+from assistant.catalog import Catalog
 from assistant.local_stack.ports import HOST, free_port
 from tests.acceptance.system import PROJECT, System
 from tests.timing import scaled
@@ -134,6 +135,12 @@ async def test_the_commands_show_workers_and_sessions(system: System) -> None:
     assert code == 0
     (worker,) = json.loads(out)["workers"]
     assert worker["registered"]
+    digest = Catalog.load(PROJECT / "agents.yaml").digest
+    assert worker["catalog"] == digest
+    code, out = await command(system, "workers")
+    assert code == 0
+    assert digest in out
+    assert "another agents.yaml" not in out
     assert os.getpid() != worker["pid"]
 
 

@@ -259,7 +259,7 @@ async def test_a_changed_agents_file_reaches_idle_processes_alone(
             return (await hand.page("/worker"))[1]
 
         async def is_warm() -> bool:
-            return (await beat())["warm"] == 2
+            return bool((await beat())["warm"] == 2)
 
         await until(is_warm, 20, hand.said)
         digest = (await beat())["catalog"]

@@ -291,12 +291,14 @@ def test_stats(http: httpx.Client) -> None:
         "sessions",
         "complete",
         "agents",
+        "catalog",
         "slots",
         "queue",
         "pool",
         "workers",
         "redis",
     }
+    assert set(stats["catalog"]) == {"digest", "since"}
     assert set(stats["sessions"]) == {"created", "queued", "dispatching", "active", "ending"}
     assert stats["sessions"]["created"] == before["sessions"]["created"] + 1
     assert stats["slots"]["limit"] == 50

@@ -1,6 +1,8 @@
 """`python -m assistant workers`: who could take a job."""
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -25,13 +27,12 @@ async def list_workers(service: Service, console: Console, *, as_json: bool) -> 
     if not workers:
         console.print("no worker beats; start one with `python -m assistant start`", style="red")
         return code
-    table = Table(
-        *("host", "pid", "slots", "jobs", "warm", "load", "draining", "registered"),
-        *("version", "catalog", "beat"),
-        box=None,
-    )
+    in_force = stats.get("catalog", {}).get("digest")
+    table = Table("host", "pid", "slots", "jobs", "warm", "load", "state", "version", box=None)
+    table.add_column("catalog", no_wrap=True)
+    table.add_column("beat", no_wrap=True)
     for worker in workers:
-        age_s = worker.get("beatAgeS")
+        age_s, digest = worker.get("beatAgeS"), worker.get("catalog")
         table.add_row(
             escape(worker["host"]),
             str(worker["pid"]),
@@ -39,20 +40,26 @@ async def list_workers(service: Service, console: Console, *, as_json: bool) -> 
             str(worker["jobs"]),
             str(worker["warm"]),
             f"{worker['load']:.2f}",
-            "yes" if worker["draining"] else "no",
-            "yes" if worker["registered"] else "[red]no[/]",
+            _state(worker),
             escape(worker["version"]),
-            _catalog(worker.get("catalog"), stats.get("catalog", {}).get("digest")),
-            "" if age_s is None else f"{age_s:.1f} s ago",
+            f"[red]{digest}[/]" if _lags(digest, in_force) else digest or "",
+            "" if age_s is None else f"{age_s:.1f} s",
         )
     console.print(table)
+    if any(_lags(worker.get("catalog"), in_force) for worker in workers):
+        said = f"the service gives its sessions another agents.yaml, {in_force}: SIGHUP takes it"
+        console.print(said, style="red")
     if not takes:
         console.print("none of them takes jobs: see their logs and /readyz", style="red")
     return code
 
 
-def _catalog(digest: str | None, in_force: str | None) -> str:
-    """The worker's catalog, marked where the service gives its sessions another one."""
-    if digest is None or digest == in_force:
-        return digest or ""
-    return f"[red]{escape(digest)}[/] (service: {escape(in_force or 'unknown')})"
+def _state(worker: Mapping[str, Any]) -> str:
+    if worker["draining"]:
+        return "draining"
+    return "serving" if worker["registered"] else "[red]away[/]"
+
+
+def _lags(digest: str | None, in_force: str | None) -> bool:
+    """Whether the worker has another catalog; an older release does not say."""
+    return None not in {digest, in_force} and digest != in_force
