@@ -111,6 +111,62 @@ def connect(
 
 
 @cli.command()
+def console(
+    text: Annotated[bool, typer.Option("--text", help="Write instead of speaking.")] = False,
+    agent: Annotated[str | None, typer.Option(help="Agent of agents.yaml.")] = None,
+    voice: Annotated[str | None, typer.Option(help="Voice of agents.yaml.")] = None,
+    metadata: Annotated[
+        list[str] | None, typer.Option(help="key=value for {{ key }}; repeat for more.")
+    ] = None,
+    wav: Annotated[
+        list[Path] | None, typer.Option(help="WAV files to say instead of a microphone.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --wav: where to keep what the agent said.")
+    ] = None,
+) -> None:
+    """Talk to an agent here: no LiveKit, no Redis, and stand-ins for vendors without a key.
+
+    Exit code 1: something stayed without an answer. 2: wrong options or configuration.
+    """
+    import logging
+
+    from assistant.catalog.catalog import Catalog
+    from assistant.console.errors import NotInConsoleError, WishError
+    from assistant.console.plan import plan as plan_console
+    from assistant.local_stack.ports import free_port
+    from assistant.settings import SessionSettings
+
+    if text and (wav or out):
+        raise typer.BadParameter("--text writes; --wav and --out are for speech")
+    if out is not None and not wav:
+        raise typer.BadParameter("--out needs --wav: only then what was said is kept")
+    catalog = Catalog.load(read(SessionSettings, os.environ).agents_file)
+    try:
+        plan = plan_console(
+            catalog,
+            os.environ,
+            port=free_port(),
+            agent=agent,
+            voice=voice,
+            metadata=metadata or (),
+            writes=text,
+        )
+    except (WishError, NotInConsoleError) as error:
+        raise typer.BadParameter(str(error)) from error
+    os.environ.update(plan.environ)  # loopback is exempt from proxies
+    # What the conversation's parts tell of themselves would stand between the lines spoken, and
+    # what fails in the SDK is shown there in a line.
+    if not os.environ.get("ASSISTANT_LOG_LEVEL"):
+        logging.getLogger().setLevel(logging.WARNING)
+        logging.getLogger("livekit").setLevel(logging.CRITICAL)
+    from assistant.console.command import Means, run
+
+    means = Means(writes=text, wav=tuple(wav or ()), out=out)
+    raise typer.Exit(asyncio.run(run(plan, means)))
+
+
+@cli.command()
 def check() -> None:
     """Validate agents.yaml and the environment, and print what would run."""
     from assistant.worker.report import print_report

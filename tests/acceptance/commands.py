@@ -28,19 +28,24 @@ class Ran:
         return self.out + self.err
 
 
-async def run_command(*args: str, environ: Mapping[str, str], cwd: Path) -> Ran:
-    """Run a command to its end; one that does not end is killed, and fails the test."""
+async def run_command(
+    *args: str, environ: Mapping[str, str], cwd: Path, written: str | None = None
+) -> Ran:
+    """Run a command to its end; one that does not end is killed, and fails the test.
+
+    `written`: what is piped into it; None: it gets no input.
+    """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "assistant", *args),
         env=dict(environ),
         cwd=cwd,
-        stdin=asyncio.subprocess.DEVNULL,
+        stdin=asyncio.subprocess.DEVNULL if written is None else asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
     try:
         async with asyncio.timeout(scaled(COMMAND_WITHIN_S)):
-            out, err = await process.communicate()
+            out, err = await process.communicate(None if written is None else written.encode())
     except TimeoutError:
         process.kill()
         await process.communicate()

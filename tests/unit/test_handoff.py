@@ -57,7 +57,13 @@ AGENTS: dict[str, Any] = {
             SHOP,
         ],
     },
-    "nurse": {**BASE, "instructions": "You are the nurse.", "greeting": "Nurse here."},
+    # With a voice of her own, for which nobody has a key: here everybody writes.
+    "nurse": {
+        **BASE,
+        "instructions": "You are the nurse.",
+        "greeting": "Nurse here.",
+        "tts": {"provider": "inworld", "voice": "Dennis"},
+    },
     "vault": {**BASE, "instructions": "The password is swordfish."},
 }
 #: Names that an attacker would like to be tools, here or in other products.

@@ -24,6 +24,13 @@ ARROWS = {
     "assistant.sessions": LIGHT,
     "assistant.catalog": LIGHT,
     "assistant.local_stack": LIGHT,
+    "assistant.console": (
+        "assistant.worker",
+        "assistant.catalog",
+        "assistant.local_stack",
+        "assistant.rehearsal",
+        *LIGHT,
+    ),
     "assistant.operator": ("assistant.sessions", "assistant.catalog", *LIGHT),
     "assistant.rehearsal": LIGHT,
     "assistant.settings": LIGHT,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import SchemaError
 
 from assistant.catalog.fields import MAX_GREETING_CHARS, wrong
 
@@ -14,12 +14,12 @@ def check_json_schema(schema: dict[str, Any]) -> None:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         place = "/".join(str(part) for part in error.absolute_path) or "its top"
-        message = _telling(error).message
+        message = _telling(error)
         reason = message if len(message) < MAX_GREETING_CHARS else "wrong value"
         raise wrong(f"is not a JSON Schema (draft 2020-12): at {place}: {reason}") from None
 
 
-def _telling(error: ValidationError) -> ValidationError:
+def _telling(error: SchemaError) -> str:
     """Of several ways in which a value is wrong, the one that lists the right ones."""
-    listing = (inner for inner in error.context or () if inner.validator == "enum")
-    return next(listing, error)
+    listing = (inner.message for inner in error.context or () if inner.validator == "enum")
+    return next(listing, error.message)

@@ -88,10 +88,13 @@ class Team:
         """The models in which it differs from the one that began, whose are the conversation's."""
         first = self._first
         same = spec.fallbacks == first.fallbacks
+        # Where both sides write, nobody's ears and voices are wanted, nor the keys for them.
+        writes = first.modality == "text"
+        hears, speaks = same and spec.stt == first.stt, same and spec.tts == first.tts
         own = Stages(
-            stt=None if same and spec.stt == first.stt else stages.build_stt(spec, self._vendors),
+            stt=None if writes or hears else stages.build_stt(spec, self._vendors),
             llm=None if same and spec.llm == first.llm else stages.build_llm(spec, self._vendors),
-            tts=None if same and spec.tts == first.tts else stages.build_tts(spec, self._vendors),
+            tts=None if writes or speaks else stages.build_tts(spec, self._vendors),
         )
         self._built(own)
         return stages.models(own)

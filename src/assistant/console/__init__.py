@@ -1,0 +1,1 @@
+"""`console`: one conversation in the terminal, with everything that a job has but the room."""
