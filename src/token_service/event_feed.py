@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from assistant import log
 from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.store import keys
-from assistant.sessions.store.client import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, translated
+from assistant.sessions.store.client import connect_blocking, entries_of, translated
 
 BLOCK_S = 5.0  # One empty answer in so long costs nothing.
 READ_ENTRIES = 500
@@ -79,13 +79,8 @@ class Listener:
 
 
 def blocking_client(url: str) -> Redis:
-    """A client for the feed's one connection, patient enough for a blocking read."""
-    return Redis.from_url(
-        url,
-        decode_responses=True,
-        socket_connect_timeout=CONNECT_TIMEOUT_S,
-        socket_timeout=BLOCK_S + ANSWER_TIMEOUT_S,
-    )
+    """A client for the feed's one connection."""
+    return connect_blocking(url, block_s=BLOCK_S)
 
 
 class EventFeed:
@@ -145,19 +140,8 @@ class EventFeed:
                 answer: Any = await self._redis.xread(
                     {keys.EVENTS: position}, count=READ_ENTRIES, block=int(BLOCK_S * 1000)
                 )
-            for entry_id, row in _rows(answer):
+            for entry_id, row in entries_of(answer):
                 position = entry_id
                 entry = Entry(entry_id, row.get("entry"), row["session"], row["name"], row["data"])
                 for listener in self._listeners:
                     listener.offer(entry)
-
-
-def _rows(answer: Any) -> list[tuple[str, dict[str, str]]]:
-    """The entries of an XREAD of one stream, whichever shape the client gives it."""
-    if not answer:
-        return []
-    found = next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1]
-    # RESP3's maps hold the entries one list deeper.
-    if found and isinstance(found[0], list) and found[0] and not isinstance(found[0][0], str):
-        found = found[0]
-    return [(entry_id, row) for entry_id, row in found]

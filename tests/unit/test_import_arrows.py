@@ -45,6 +45,8 @@ PURE = (
     "assistant.sessions.record",
     "assistant.sessions.events",
     "assistant.sessions.actions",
+    "assistant.sessions.command",
+    "assistant.sessions.direction",
     "assistant.sessions.lifecycle",
     "assistant.sessions.planning",
     "assistant.sessions.diagram",

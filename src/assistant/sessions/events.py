@@ -267,3 +267,24 @@ class RecordingFailed(Note):
     name = "recording.failed"
     attempt: int
     detail: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlRequested(Note):
+    """A backend gave a command; `by` names its key. Never with the command's text."""
+
+    name = "control.requested"
+    id: str
+    kind: str
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ControlSettled(Note):
+    """Something became of a command: `applied`, `dropped` or `failed`."""
+
+    name = "control.settled"
+    id: str
+    kind: str
+    outcome: str
+    attempt: int

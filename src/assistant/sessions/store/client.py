@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import resources
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -41,6 +42,27 @@ def connect(url: str) -> Redis:
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
     return Redis.from_pool(pool)
+
+
+def connect_blocking(url: str, *, block_s: float) -> Redis:
+    """A client for one connection, patient enough for reads that block for `block_s`."""
+    return Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=block_s + ANSWER_TIMEOUT_S,
+    )
+
+
+def entries_of(answer: Any) -> list[tuple[str, dict[str, str]]]:
+    """The entries of an XREAD of one stream, whichever shape the client gives it."""
+    if not answer:
+        return []
+    found = next(iter(answer.values())) if isinstance(answer, dict) else answer[0][1]
+    # RESP3's maps hold the entries one list deeper.
+    if found and isinstance(found[0], list) and found[0] and not isinstance(found[0][0], str):
+        found = found[0]
+    return [(entry_id, row) for entry_id, row in found]
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 --       5 assistant:queue   6 session:{id}:items   7 assistant:events   8 assistant:outbox
 --       9 assistant:sessions (see index.lua)   10 agent:{id}:pid   11 session:{id}:logs
 --      12 session:{id}:deliveries   13 session:{id}:report   14 assistant:reports (zset)
+--      15 session:{id}:commands   16 session:{id}:control
 -- ARGV  1 session id   2 now (Unix s)   3 "1": only if its record is gone already
 --       4 prefix of deliveries' keys    5 prefix of endpoints' keys
 
@@ -49,6 +50,7 @@ for _, delivery in ipairs(redis.call("ZRANGE", KEYS[12], 0, -1)) do
 end
 
 redis.call("DEL", KEYS[1], KEYS[2], KEYS[6], KEYS[10], KEYS[11], KEYS[12], KEYS[13])
+redis.call("DEL", KEYS[15], KEYS[16])
 redis.call("ZREM", KEYS[14], id)
 leave_index(KEYS[9], id)
 redis.call("ZREM", KEYS[3], id)

@@ -6,6 +6,8 @@
 | `session:{id}:events` | stream | what happened, bounded | save.lua, note.lua | with the record |
 | `session:{id}:items` | list | what was said and done, bounded | item.lua | with the record |
 | `session:{id}:report` | hash | parts of its report | archive.py | with the record |
+| `session:{id}:commands` | stream | what its job is to do | command_*.lua | with the record |
+| `session:{id}:control` | hash | what they came to | command_*.lua | with the record |
 | `session:{id}:logs` | list | the same as lines, bounded (older) | save.lua | with the record |
 | `agent:{id}:pid` | string | the active agent's process (older) | save.lua | with the agent |
 | `assistant:events` | stream | the same over all sessions, bounded | same | with the last record |
@@ -56,6 +58,14 @@ def session_items(session_id: str) -> str:
 
 def session_report(session_id: str) -> str:
     return f"session:{session_id}:report"
+
+
+def session_commands(session_id: str) -> str:
+    return f"session:{session_id}:commands"
+
+
+def session_control(session_id: str) -> str:
+    return f"session:{session_id}:control"
 
 
 def session_logs(session_id: str) -> str:

@@ -252,6 +252,8 @@ class SessionStore:
                     keys.session_deliveries(session_id),
                     keys.session_report(session_id),
                     keys.REPORTS,
+                    keys.session_commands(session_id),
+                    keys.session_control(session_id),
                 ],
                 args=[
                     session_id,
@@ -344,6 +346,8 @@ class SessionStore:
                     keys.TOTALS,
                     keys.session_report(session.id),
                     keys.REPORTS,
+                    keys.session_commands(session.id),
+                    keys.session_control(session.id),
                 ],
                 args=[
                     session.id,

@@ -8,6 +8,7 @@
 --      10 agent:{id}:pid (string)      11 session:{id}:logs (list)
 --      12 assistant:holds (list)       13 assistant:totals (hash)
 --      14 session:{id}:report (hash)   15 assistant:reports (zset)
+--      16 session:{id}:commands (stream)   17 session:{id}:control (hash)
 -- ARGV  1 session id            2 expected version, 0: must not exist yet
 --       3 record as JSON object of strings (a field that is absent is removed)
 --       4 events as JSON array of {name, data}
@@ -117,6 +118,6 @@ end
 for _, line in ipairs(more.lines) do redis.call("RPUSH", KEYS[11], line) end
 redis.call("LTRIM", KEYS[11], -ARGV[17], -1)
 
-for _, key in ipairs({KEYS[1], KEYS[2], KEYS[8], KEYS[11], KEYS[14]}) do redis.call("EXPIRE", key, ARGV[11]) end
+for _, i in ipairs({1, 2, 8, 11, 14, 16, 17}) do redis.call("EXPIRE", KEYS[i], ARGV[11]) end
 for _, i in ipairs({3, 4, 5, 6, 12, 13, 15}) do keep_for(KEYS[i], ARGV[14]) end
 return version + 1
