@@ -1,13 +1,16 @@
 """The agent that talks: its instructions, what was said so far, and its first words."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from livekit import rtc
 from livekit.agents import NOT_GIVEN, Agent, ChatContext
-from livekit.agents.llm import FunctionCall, FunctionCallOutput
+from livekit.agents.llm import ChatMessage, FunctionCall, FunctionCallOutput
+from livekit.agents.voice import SpeechHandle
 
 from assistant.catalog.agent import AgentSpec
+from assistant.sessions.direction import Fact
 from assistant.sessions.item import Item, ToolUse
 from assistant.worker.tools.calling import SdkTool
 
@@ -20,8 +23,9 @@ class Assistant(Agent):
     """One agent of agents.yaml in one conversation.
 
     `said` is what was said before it came in place of a lost one; `before` is the conversation
-    that another agent handed over; None for both: it begins, and greets. `audio` gives a sentence
-    that was spoken before, None: it must be spoken now. `models` are those of its own, by stage.
+    that another agent handed over; None for both: it begins, and greets. `facts` are what a
+    backend told the model meanwhile. `audio` gives a sentence that was spoken before, None: it must
+    be spoken now. `models` are those of its own, by stage.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class Assistant(Agent):
         *,
         said: Sequence[Item] | None = None,
         before: ChatContext | None = None,
+        facts: Sequence[Fact] = (),
         tools: Sequence[SdkTool] = (),
         models: Mapping[str, Any] | None = None,
         audio: Callable[[str], AsyncIterator[rtc.AudioFrame] | None] = none_made,
@@ -37,6 +42,7 @@ class Assistant(Agent):
         context = _context(said or ())
         if before is not None:
             context = before.copy(exclude_instructions=True, exclude_handoff=True)
+        context.insert([message_of(fact) for fact in facts])
         super().__init__(
             instructions=spec.instructions,
             id=spec.name,
@@ -53,17 +59,27 @@ class Assistant(Agent):
         owes = last is not None and last.role in {"user", "tool"}
         # Whoever is handed a conversation says something.
         self._owes_answer = owes or (before is not None and not spec.greeting)
+        #: It has the conversation, and its first words are on their way.
+        self.entered = asyncio.Event()
+        #: That the caller is recorded; None: there is nothing to be told.
+        self.consent: SpeechHandle | None = None
 
     async def on_enter(self) -> None:
         # Runs while the room is still being joined, so the words are ready when the caller is.
         if self._consent:
             # Whoever is recorded is told so, whatever they say meanwhile.
-            self.session.say(self._consent, allow_interruptions=False)
+            self.consent = self.session.say(self._consent, allow_interruptions=False)
         if self._sentence:
             audio = self._audio(self._sentence)
             self.session.say(self._sentence, audio=NOT_GIVEN if audio is None else audio)
         if self._owes_answer:
             self.session.generate_reply()
+        self.entered.set()
+
+
+def message_of(fact: Fact) -> ChatMessage:
+    """As the model reads it: no word of anybody's, so that transcripts do not have it."""
+    return ChatMessage(id=fact.id, role="system", content=[fact.text], created_at=fact.at)
 
 
 def _context(said: Sequence[Item]) -> ChatContext:

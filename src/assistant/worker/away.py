@@ -17,19 +17,19 @@ class AwayPrompts:
     def __init__(self, away: Away, teller: Teller, *, timeout_s: float) -> None:
         self._away = away
         self._teller = teller
-        self._silence = Inactivity(timeout_s=timeout_s)
+        self.silence = Inactivity(timeout_s=timeout_s)
         self._asked = 0
         self._conversation: AgentSession[None] | None = None
 
     def follow(self, conversation: AgentSession[None]) -> None:
         self._conversation = conversation
-        self._silence.follow(conversation)
+        self.silence.follow(conversation)
         conversation.on("user_state_changed", self._on_user)
 
     async def watch(self) -> None:
         """Until cancelled, or until there is nothing left to say."""
         while self._conversation is not None:
-            await self._silence.wait()
+            await self.silence.wait()
             if self._asked < len(self._away.prompts):
                 self._conversation.say(self._away.prompts[self._asked])
                 self._asked += 1
@@ -37,7 +37,7 @@ class AwayPrompts:
                 self._teller.tell(ev.EndRequested(at=time.time(), reason=Reason.USER_AWAY))
                 return
             # Not once more while it is on its way to the caller.
-            self._silence.changed("prompt", busy=False)
+            self.silence.changed("prompt", busy=False)
 
     def _on_user(self, event: UserStateChangedEvent) -> None:
         if event.new_state == "speaking":

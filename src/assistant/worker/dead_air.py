@@ -54,6 +54,10 @@ class DeadAirGuard:
         conversation.on("agent_state_changed", self._on_agent)
         conversation.on("user_input_transcribed", self._on_words)
 
+    def hush(self) -> None:
+        """Nobody need answer any more; an apology that is being heard stops."""
+        self._wait.dismissed()
+
     async def watch(self) -> None:
         """Until cancelled."""
         apologized_at: float | None = None

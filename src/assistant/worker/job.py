@@ -27,12 +27,14 @@ from assistant.sessions.item import Item
 from assistant.sessions.metadata import JobMetadata
 from assistant.sessions.record import AT_WORK, Reason, Session
 from assistant.sessions.store.archive import Archive
-from assistant.sessions.store.client import connect
+from assistant.sessions.store.client import connect, connect_blocking
+from assistant.sessions.store.commands import BLOCK_S, CommandReader, CommandStore
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.settings import WorkerSettings, read
 from assistant.worker import pipeline, stages
 from assistant.worker.away import AwayPrompts
 from assistant.worker.books import Books
+from assistant.worker.control import Control
 from assistant.worker.dead_air import DeadAirGuard
 from assistant.worker.fence import SUPERSEDED, Fence
 from assistant.worker.inactivity import Inactivity
@@ -130,6 +132,10 @@ class SessionJob:
         self._archive = Archive(self._redis)
         self._reporter = Reporter(self._store, self._archive)
         self._teller = Teller(self._reporter, metadata, worker=kit.worker)
+        blocking = connect_blocking(settings.redis_url, block_s=BLOCK_S)
+        self._control = Control(
+            CommandStore(self._redis), CommandReader(blocking, metadata.session), self._teller
+        )
         # The SDK ends the entrypoint before the conversation ends, so these outlive it; the
         # shutdown callback ends them.
         self._background: list[asyncio.Task[None]] = []
@@ -205,17 +211,25 @@ class SessionJob:
             # 0.1 s, so the request to join has to leave before.
             group.create_task(self._join(), name="join")
             await asyncio.sleep(0)
+            # An agent that takes over goes on; only the session's first one greets.
+            said = None if session.active_at is None else await self._said()
+            direction = await self._control.prepare(spec, said)
             models = stages.build(spec, self._settings)
             conversation = pipeline.build(spec, models)
             sentences = Sentences(spec, self._settings, stages.models(models).get("tts"))
             troubles = Troubles(self._teller)
             troubles.follow(models)
-            self._team = Team(spec, self._settings, audio=sentences.audio, built=troubles.follow)
+            self._team = Team(
+                spec,
+                self._settings,
+                direction=direction,
+                audio=sentences.audio,
+                built=troubles.follow,
+            )
             await self._team.open()
             books = self._accompany(conversation, spec)
             self._keep_company(conversation, spec, sentences)
-            # An agent that takes over goes on; only the session's first one greets.
-            said = None if session.active_at is None else await self._said()
+            self._control.attend(conversation, self._team)
         await conversation.start(
             self._team.begin(said),
             room=self._ctx.room,
@@ -225,6 +239,7 @@ class SessionJob:
             record=books.recording(),
         )
         books.recording_started()
+        self._keep_running(self._control.run(), "control")
 
     async def _said(self) -> list[Item]:
         try:
@@ -254,6 +269,7 @@ class SessionJob:
         if spec.limits.inactivity_timeout_s is not None:
             inactivity = Inactivity(timeout_s=spec.limits.inactivity_timeout_s)
             inactivity.follow(conversation)
+            self._control.silences.append(inactivity)
             self._keep_running(self._end_when_inactive(inactivity), "inactivity")
         return self._books
 
@@ -267,8 +283,11 @@ class SessionJob:
             spec.dead_air,
             self._teller,
             self._ctx.room,
-            lambda: sentences.frames(spec.dead_air.sentence),
+            lambda: (
+                None if self._control.agent_is_muted else sentences.frames(spec.dead_air.sentence)
+            ),
         )
+        self._control.hush = guard.hush
         guard.follow(conversation)
         self._keep_running(guard.watch(), "dead air")
         self._keep_running(sentences.make_missing(), "make sentences")
@@ -276,6 +295,7 @@ class SessionJob:
         if away_s is not None and (spec.away.prompts or spec.away.end):
             prompts = AwayPrompts(spec.away, self._teller, timeout_s=away_s)
             prompts.follow(conversation)
+            self._control.silences.append(prompts.silence)
             self._keep_running(prompts.watch(), "away prompts")
 
     async def _end_when_inactive(self, inactivity: Inactivity) -> None:
@@ -323,6 +343,7 @@ class SessionJob:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        await self._control.close()
         if self._books is not None:
             await self._books.close()
         if self._team is not None:

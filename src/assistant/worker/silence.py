@@ -35,6 +35,10 @@ class Wait:
         if speaking:
             self._asked, self.since = False, None
 
+    def dismissed(self) -> None:
+        """The answer was called off; the caller waits no more."""
+        self._asked, self.since = False, None
+
     def lasted_s(self, now: float) -> float | None:
         return None if self.since is None else now - self.since
 

@@ -9,6 +9,7 @@ from livekit import rtc
 from livekit.agents import AgentSession
 
 from assistant.catalog.agent import AgentSpec
+from assistant.sessions.direction import Direction
 from assistant.sessions.item import Item
 from assistant.settings import VendorSettings
 from assistant.worker import stages
@@ -29,13 +30,18 @@ class Team:
         spec: AgentSpec,
         vendors: VendorSettings,
         *,
+        direction: Direction | None = None,
         audio: Callable[[str], AsyncIterator[rtc.AudioFrame] | None] = none_made,
         built: Callable[[Stages], None] = lambda _stages: None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        """`built` learns of the models of those that come by a transfer."""
+        """`direction`: how the conversation was directed so far, None: not at all. `built` learns
+        of the models of those that come by a transfer.
+        """
         self._first = spec
-        self._specs = {**spec.team, spec.name: spec}
+        #: How the conversation is directed, for every agent that is built from now on.
+        self.direction = direction or Direction()
+        self._specs = known_agents(spec, self.direction)
         self._vendors = vendors
         self._audio = audio
         self._built = built
@@ -56,8 +62,22 @@ class Team:
 
         After a transfer it is the one who had the conversation last.
         """
-        spec = self._specs[current_agent(said or (), self._specs) or self._first.name]
-        return self._agent(spec, said=said)
+        spec = self._specs[talking_agent(self._first, said or (), self.direction)]
+        # Whoever begins tells the caller what holds for the whole session.
+        return self._agent(spec.model_copy(update={"recording": self._first.recording}), said=said)
+
+    async def adopt(self, spec: AgentSpec, conversation: AgentSession[Any]) -> Assistant:
+        """An agent from outside, with all those that it may hand over to, to take over now.
+
+        Raises:
+            ToolUnusableError, MissingExtraError: this worker cannot run it.
+        """
+        known = self._specs.get(spec.name)
+        for name, one in {**spec.team, spec.name: spec}.items():
+            if name not in self._specs or (name == spec.name and spec != known):
+                self._tools[name] = await self._toolbox.open(one, self._successor)
+                self._specs[name] = one
+        return self._successor(spec.name, conversation)
 
     async def close(self) -> None:
         await self._toolbox.close()
@@ -75,10 +95,12 @@ class Team:
         said: Sequence[Item] | None = None,
         before: AgentSession[Any] | None = None,
     ) -> Assistant:
+        words = self.direction.instructions.get(spec.name, spec.instructions)
         return Assistant(
-            spec,
+            spec.model_copy(update={"instructions": words}),
             said=said,
             before=None if before is None else before.history,
+            facts=self.direction.facts,
             tools=self._tools[spec.name],
             audio=self._audio if spec.tts == self._first.tts else none_made,
             models=self._own_models(spec),
@@ -98,6 +120,23 @@ class Team:
         )
         self._built(own)
         return stages.models(own)
+
+
+def known_agents(first: AgentSpec, direction: Direction) -> dict[str, AgentSpec]:
+    """Everybody who may have the conversation, by name; `first` is whom it began with."""
+    known = {**first.team, first.name: first}
+    if direction.successor is not None:
+        given = AgentSpec.model_validate_json(direction.successor.spec)
+        known = {**given.team, **known, given.name: given}
+    return known
+
+
+def talking_agent(first: AgentSpec, said: Sequence[Item], direction: Direction) -> str:
+    """Who has the conversation: whom a command or a transfer gave it last."""
+    known = known_agents(first, direction)
+    given = direction.successor
+    since = said if given is None else [item for item in said if item.at > given.at]
+    return current_agent(since, known) or (first.name if given is None else given.name)
 
 
 def current_agent(said: Sequence[Item], known: Mapping[str, AgentSpec]) -> str | None:

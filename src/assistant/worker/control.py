@@ -1,0 +1,260 @@
+"""Carries out what a product's backend orders of one conversation, in the order of the orders."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+from livekit.agents import Agent, AgentSession
+
+from assistant import log
+from assistant.catalog.agent import AgentSpec
+from assistant.sessions.command import (
+    HandOver,
+    Instruct,
+    Interrupt,
+    Mute,
+    Order,
+    Outcome,
+    Say,
+    Tell,
+    is_quiet,
+)
+from assistant.sessions.direction import Direction
+from assistant.sessions.errors import StoreUnavailableError
+from assistant.sessions.item import Item
+from assistant.sessions.store.commands import CommandReader, CommandStore
+from assistant.worker.agent import Assistant, message_of
+from assistant.worker.inactivity import Inactivity
+from assistant.worker.promises import Promises
+from assistant.worker.team import Team, talking_agent
+from assistant.worker.teller import Teller
+
+RETRY_S = 0.5
+# What is being said stops within 0.1 s; a voice that does not stop must not stop everything else.
+STOP_TIMEOUT_S = 2.0
+# An agent has the conversation a moment after the one before fell silent; its MCP servers may take
+# CONNECT_TIMEOUT_S before.
+ENTER_TIMEOUT_S = 10.0
+
+_log = log.get(__name__)
+
+
+class Control:
+    """One job's part of it: `prepare` before the agents are built, then `attend`, `run`, `close`.
+
+    A command that was given while another attempt, or no agent, was there has waited: it stops
+    nobody, so that what an agent begins with is heard.
+    """
+
+    def __init__(self, store: CommandStore, reader: CommandReader, teller: Teller) -> None:
+        self._store = store
+        self._reader = reader
+        self._teller = teller
+        self._direction = Direction()
+        self._position = "0-0"
+        #: What was taken account of before the conversation began.
+        self._early: list[tuple[Order, Outcome]] = []
+        self._writing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: Whose patience ends while the user cannot be heard; they are told not to count it.
+        self.silences: list[Inactivity] = []
+        #: Stops what is said beside the agent's own track.
+        self.hush: Callable[[], None] = lambda: None
+
+    async def prepare(self, spec: AgentSpec, said: Sequence[Item] | None) -> Direction:
+        """How the conversation is to begin, or to go on; `spec` is whom it first began with.
+
+        Raises:
+            StoreUnavailableError: Redis does not answer; nobody may begin without knowing.
+        """
+        session_id = self._teller.session_id
+        self._direction = await self._store.direction(session_id)
+        consents = said is None and spec.recording.enabled and spec.recording.consent is not None
+        for order in await self._store.waiting(session_id):
+            if isinstance(order.command, Interrupt):
+                # Whom it was to stop is gone, or has not said a word yet.
+                mine = order.attempt == self._teller.attempt
+                self._early.append((order, Outcome.APPLIED if mine else Outcome.DROPPED))
+            elif not is_quiet(order.command) or (consents and _silences_agent(order)):
+                break
+            else:
+                talking = talking_agent(spec, said or (), self._direction)
+                now = time.time()
+                self._direction = self._direction.after(order, talking=talking, at=now)
+                self._early.append((order, Outcome.APPLIED))
+            self._position = order.entry
+        return self._direction
+
+    @property
+    def agent_is_muted(self) -> bool:
+        return self._direction.agent_muted
+
+    def attend(self, conversation: AgentSession[None], team: Team) -> None:
+        """Before the conversation starts."""
+        self._conversation = conversation
+        self._team = team
+        self._promises = Promises(conversation, self._begun)
+        if self._direction.agent_muted:
+            conversation.output.set_audio_enabled(False)
+        if self._direction.user_muted:
+            self._mute_user(muted=True)
+
+    async def run(self) -> None:
+        """Carry out until cancelled."""
+        for order, outcome in self._early:
+            await self._settle(order, outcome)
+        await _entered(self._conversation.current_agent)
+        while True:
+            try:
+                orders = await self._reader.next(self._position)
+            except StoreUnavailableError:
+                await asyncio.sleep(RETRY_S)
+                continue
+            for order in orders:
+                self._position = order.entry
+                await self._carry_out(order)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._reader.close()
+
+    async def _carry_out(self, order: Order) -> None:
+        has_waited = order.attempt != self._teller.attempt
+        try:
+            match order.command:
+                case Say() as say:
+                    await self._say(order, say, has_waited=has_waited)
+                    return
+                case Tell() as told:
+                    await self._tell(order, told)
+                    if told.reply:
+                        return
+                case Interrupt() if has_waited:
+                    await self._settle(order, Outcome.DROPPED)
+                    return
+                case Interrupt():
+                    await self._stop()
+                case Instruct(instructions=text):
+                    self._directed(order)
+                    await self._conversation.current_agent.update_instructions(text)
+                case HandOver() as given:
+                    await self._hand_over(order, given, has_waited=has_waited)
+                case Mute() as mute:
+                    await self._mute(mute, has_waited=has_waited)
+                    self._directed(order)
+        except Exception as error:  # noqa: BLE001 - whatever a plugin raises, others must be obeyed
+            # Without what it says, which may hold the command's words.
+            _log.warning(
+                "control.failed",
+                session=self._teller.session_id,
+                kind=order.command.kind,
+                error=type(error).__name__,
+            )
+            await self._settle(order, Outcome.FAILED)
+            return
+        await self._settle(order, Outcome.APPLIED)
+
+    async def _say(self, order: Order, say: Say, *, has_waited: bool) -> None:
+        if say.when == "now" and not has_waited:
+            await self._stop()
+        handle = self._conversation.say(say.text, allow_interruptions=say.interruptible)
+        self._promises.follow(handle, order)
+
+    async def _tell(self, order: Order, told: Tell) -> None:
+        agent = self._conversation.current_agent
+        self._directed(order)
+        fact = self._direction.facts[-1]
+        context = agent.chat_ctx.copy()
+        if context.get_by_id(fact.id) is None:
+            context.insert(message_of(fact))
+            # What tools of other agents did before stays known.
+            await agent.update_chat_ctx(context, exclude_invalid_function_calls=False)
+        if told.reply:
+            self._promises.follow(self._conversation.generate_reply(), order)
+
+    async def _hand_over(self, order: Order, given: HandOver, *, has_waited: bool) -> None:
+        spec = AgentSpec.model_validate_json(given.spec)
+        successor = await self._team.adopt(spec, self._conversation)
+        if has_waited:
+            await self._promises.kept()
+        else:
+            await self._stop()
+        self._directed(order)
+        self._conversation.update_agent(successor)
+        async with asyncio.timeout(ENTER_TIMEOUT_S):
+            await successor.entered.wait()
+
+    async def _mute(self, mute: Mute, *, has_waited: bool) -> None:
+        if mute.who == "user":
+            self._mute_user(muted=mute.muted)
+            return
+        if mute.muted and has_waited:
+            await self._promises.kept()
+        if mute.muted:
+            # The record has what was heard: so it ends before the voice is taken away.
+            await self._stop()
+        self._conversation.output.set_audio_enabled(not mute.muted)
+
+    def _mute_user(self, *, muted: bool) -> None:
+        self._conversation.input.set_audio_enabled(not muted)
+        for silence in self.silences:
+            silence.changed("muted", busy=muted)
+
+    async def _stop(self) -> None:
+        """Nothing is heard of the agent any more, once what the law wants said is said."""
+        agent = self._conversation.current_agent
+        consent = agent.consent if isinstance(agent, Assistant) else None
+        if consent is not None and not consent.done():
+            await consent.wait_for_playout()
+        self.hush()
+        stopped = self._conversation.interrupt(force=True)
+        await asyncio.wait((stopped,), timeout=STOP_TIMEOUT_S)
+
+    def _directed(self, order: Order) -> None:
+        talking = self._conversation.current_agent.id
+        self._direction = self._direction.after(order, talking=talking, at=time.time())
+        self._team.direction = self._direction
+
+    def _begun(self, order: Order, outcome: Outcome) -> None:
+        """Words are heard, or never will be."""
+        self._keep_task(self._settle(order, outcome))
+
+    def _keep_task(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="settle command")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _settle(self, order: Order, outcome: Outcome) -> None:
+        _log.info(
+            "control.settled",
+            session=self._teller.session_id,
+            kind=order.command.kind,
+            outcome=outcome,
+        )
+        # One after the other, so that an older direction never replaces a newer one.
+        async with self._writing:
+            while True:
+                try:
+                    await self._store.settle(
+                        self._teller.session_id,
+                        self._teller.attempt,
+                        order,
+                        outcome,
+                        self._direction,
+                    )
+                except StoreUnavailableError:
+                    await asyncio.sleep(RETRY_S)
+                else:
+                    return
+
+
+def _silences_agent(order: Order) -> bool:
+    return isinstance(order.command, Mute) and order.command.who == "agent"
+
+
+async def _entered(agent: Agent) -> None:
+    if isinstance(agent, Assistant):
+        await agent.entered.wait()
