@@ -54,6 +54,15 @@ class EndAnswer(Answer):
     message: str
 
 
+class CommandAnswer(Answer):
+    success: Literal[True] = True
+    command_id: str
+    """Names the command in the events `control.requested` and `control.settled`."""
+    status: Literal["applied", "queued"]
+    """`applied`: the agent has done it (of words: they are being heard); `queued`: it will, in
+    order, when an agent is in the room, or when it comes to it."""
+
+
 class Times(Answer):
     """When each thing happened; null: it has not."""
 

@@ -23,11 +23,13 @@ from token_service.auth import Authenticator
 from token_service.event_streams import EventStreams
 from token_service.idempotency import HEADER as IDEMPOTENCY_HEADER
 from token_service.idempotency import REPLAYED_HEADER, Idempotency
+from token_service.live_control import LiveControl
 from token_service.metrics import HttpMetrics, Metrics
 from token_service.openapi import openapi
 from token_service.overview import Overview
 from token_service.problems import HANDLED, problem
 from token_service.routes.context import SESSION_KEY_HEADER
+from token_service.routes.control import ControlRoutes
 from token_service.routes.conversations import ConversationRoutes
 from token_service.routes.deliveries import DeliveryRoutes
 from token_service.routes.events import LAST_EVENT_ID_HEADER, EventRoutes
@@ -61,6 +63,7 @@ class Backend:
     archive: Archive
     #: None: there is no place for recordings.
     recordings: Recordings | None
+    control: LiveControl
 
 
 def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
@@ -132,6 +135,7 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
     conversations = ConversationRoutes(
         backend.store, backend.archive, backend.recordings, authenticator
     )
+    control = ControlRoutes(backend.control, authenticator)
     deliveries = DeliveryRoutes(backend.deliveries, settings.webhooks, authenticator)
     metrics = MetricsRoute(backend.metrics, authenticator)
     health = HealthRoutes(backend.overview, authenticator)
@@ -157,6 +161,16 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         Route("/api/sessions/{session_id}/recording", conversations.recording, methods=["GET"]),
         Route("/api/sessions/{session_id}/report", conversations.report, methods=["GET"]),
         Route("/api/sessions/{session_id}/deliveries", deliveries.of_session, methods=["GET"]),
+        Route("/api/sessions/{session_id}/say", once(control.say), methods=["POST"]),
+        Route("/api/sessions/{session_id}/interrupt", once(control.interrupt), methods=["POST"]),
+        Route("/api/sessions/{session_id}/context", once(control.context), methods=["POST"]),
+        Route(
+            "/api/sessions/{session_id}/instructions",
+            once(control.instructions),
+            methods=["POST"],
+        ),
+        Route("/api/sessions/{session_id}/agent", once(control.agent), methods=["POST"]),
+        Route("/api/sessions/{session_id}/mute", once(control.mute), methods=["POST"]),
         Route("/api/events", events.of_all, methods=["GET"]),
         Route("/api/deliveries", deliveries.index, methods=["GET"]),
         Route("/api/deliveries/{delivery_id}/replay", once(deliveries.replay), methods=["POST"]),

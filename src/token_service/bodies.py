@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -11,6 +11,8 @@ from pydantic_core import PydanticCustomError
 from starlette.requests import Request
 
 from assistant.catalog import Overrides
+from assistant.catalog.fields import AgentName, Instructions
+from assistant.sessions.command import MAX_TEXT_CHARS
 from assistant.sessions.record import MAX_USER_ID_CHARS, is_session_id, is_user_id
 from token_service.errors import (
     BodyInvalidError,
@@ -225,6 +227,15 @@ UserId = Annotated[
         }
     ),
 ]
+
+
+def _words(text: str) -> str:
+    if not text.strip():
+        raise PydanticCustomError("words", "must not be empty")
+    return text
+
+
+Words = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_CHARS), AfterValidator(_words)]
 SessionKey = Annotated[str, Field(min_length=1, max_length=MAX_SESSION_KEY_CHARS)]
 
 
@@ -275,3 +286,52 @@ class EndBody(Body):
     """For the session's record: why."""
     session_key: SessionKey | None = Field(default=None, repr=False)
     """What the call that made the session returned; needed with a publishable key alone."""
+
+
+class SayBody(Body):
+    """Has the agent say something."""
+
+    text: Words = Field(repr=False)
+    """What the agent says, in its own voice."""
+    when: Literal["now", "after"] = "now"
+    """`now`: in place of what the agent says, and of what it was still to say; `after`: behind
+    that."""
+    interruptible: bool = True
+    """Whether the user can stop it. If not, it does not wait for them to pause, either."""
+
+
+class InterruptBody(Body):
+    """Stops the agent; has no fields."""
+
+
+class ContextBody(Body):
+    """Tells the model something."""
+
+    text: Words = Field(repr=False)
+    """What the model knows from now on; it is no part of the transcript."""
+    reply: bool = False
+    """Whether the agent answers to it."""
+
+
+class InstructionsBody(Body):
+    """Gives the agent that talks other instructions."""
+
+    instructions: Instructions = Field(repr=False)
+    """In place of its system prompt; at most 16 KiB of UTF-8."""
+
+
+class AgentBody(Body):
+    """Hands the conversation to another agent."""
+
+    agent: AgentName
+    """An agent of agents.yaml."""
+
+
+class MuteBody(Body):
+    """Takes one side's voice away, or gives it back."""
+
+    who: Literal["agent", "user"]
+    """`agent`: the user does not hear it, and reads its answers; `user`: the agent does not hear
+    them, and reads what they write."""
+    muted: bool
+    """False: heard again."""

@@ -15,6 +15,9 @@ ServiceError
 ├── TooManyStreamsError      every place for event streams is taken
 ├── DeliveryNotFoundError    no such delivery, or it is not kept any more
 ├── EndpointGoneError        a delivery to an endpoint that is not configured any more
+├── AgentAbsentError         the command takes an agent that is in the room
+├── CommandsFullError        too many commands wait for an agent
+├── CommandNotAppliedError   the agent did not carry a command out
 ├── QueryInvalidError        a wrong parameter of the query, or of a header
 └── BodyError
     ├── BodyTypeError        not application/json
@@ -25,6 +28,9 @@ ServiceError
 """
 
 from dataclasses import dataclass
+
+from assistant.catalog import UnknownAgentError
+from assistant.sessions.command import Outcome
 
 
 class ServiceError(Exception):
@@ -116,6 +122,32 @@ class DeliveryNotFoundError(ServiceError):
 
 class EndpointGoneError(ServiceError):
     """The endpoint of this delivery is not configured any more."""
+
+
+class AgentAbsentError(ServiceError):
+    """No agent is in the room, so there is nothing to interrupt."""
+
+
+class CommandsFullError(ServiceError):
+    """Too many commands wait for this session's agent."""
+
+
+class CommandNotAppliedError(ServiceError):
+    """The agent did not carry the command out."""
+
+    def __init__(self, command_id: str, outcome: Outcome) -> None:
+        super().__init__(command_id, outcome)
+        self.command_id = command_id
+        self.outcome = outcome
+
+    def __str__(self) -> str:
+        if self.outcome is Outcome.DROPPED:
+            return "the agent was stopped, or had to say something else, before it began"
+        return "the agent could not do it; its worker's log says why"
+
+
+class NoSuchSuccessorError(UnknownAgentError):
+    """A command names an agent that agents.yaml does not have."""
 
 
 class QueryInvalidError(ServiceError):

@@ -46,7 +46,28 @@ _BODY = ("invalid_json", "invalid_body", "unsupported_media_type", "body_too_lar
 _SESSION = ("session_exists", "session_not_found", "session_over", "session_busy", "rate_limited")
 _AGENT = ("unknown_agent", "unknown_voice", "override_not_allowed")
 _STREAM = ("invalid_query", "too_many_streams")
+_COMMAND = (
+    *_BODY,
+    "forbidden",
+    "session_not_found",
+    "session_over",
+    "too_many_commands",
+    "command_not_applied",
+)
 _FULL = ("capacity_exhausted", "queue_full", "no_worker")
+
+
+def _command(name: str, summary: str, body: type[BaseModel], *more: str) -> Operation:
+    return Operation(
+        method="post",
+        path=f"/api/sessions/{{sessionId}}/{name}",
+        summary=f"{summary}; for secret keys",
+        body=body,
+        once=True,
+        answer=answers.CommandAnswer,
+        problems=(*_COMMAND, *more),
+    )
+
 
 OPERATIONS = (
     Operation(
@@ -159,6 +180,17 @@ OPERATIONS = (
             "recordings_unavailable",
         ),
     ),
+    _command("say", "The agent says this", bodies.SayBody),
+    _command("interrupt", "The agent stops", bodies.InterruptBody, "agent_not_in_room"),
+    _command("context", "The model knows this from now on", bodies.ContextBody),
+    _command("instructions", "Other instructions for who talks now", bodies.InstructionsBody),
+    _command(
+        "agent",
+        "Another agent of agents.yaml gets the conversation",
+        bodies.AgentBody,
+        *("unknown_agent", "override_not_allowed", "record_unreadable"),
+    ),
+    _command("mute", "One side is not heard by the other, or heard again", bodies.MuteBody),
     Operation(
         method="get",
         path="/api/events",

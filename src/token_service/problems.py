@@ -29,6 +29,7 @@ TYPE = "application/problem+json"
 # When to come back: a slot or a worker may be free soon; an outage lasts a little longer.
 FULL_RETRY_AFTER_S = 2
 OUTAGE_RETRY_AFTER_S = 3
+COMMANDS_RETRY_AFTER_S = 2  # An agent comes, or the one that is there says its piece.
 MAX_RETRY_AFTER_S = 300  # An estimate from long sessions; nobody is helped by a longer one.
 STREAMS_RETRY_AFTER_S = 5  # Streams are long; who waits for a place waits for somebody's leaving.
 
@@ -62,6 +63,11 @@ _KINDS: dict[type[Exception], Kind] = {
     ),
     errors.DeliveryNotFoundError: Kind("delivery_not_found", 404, "No such delivery"),
     errors.EndpointGoneError: Kind("endpoint_gone", 409, "Endpoint is not configured"),
+    errors.AgentAbsentError: Kind("agent_not_in_room", 409, "No agent in the room"),
+    errors.CommandsFullError: Kind(
+        "too_many_commands", 429, "Too many commands wait", COMMANDS_RETRY_AFTER_S
+    ),
+    errors.CommandNotAppliedError: Kind("command_not_applied", 409, "Not carried out"),
     errors.QueryInvalidError: Kind("invalid_query", 422, "Invalid parameter"),
     errors.FullError: Kind("capacity_exhausted", 503, "No free slot", FULL_RETRY_AFTER_S),
     errors.IdempotencyMismatchError: Kind(
@@ -143,6 +149,10 @@ def problem(error: Exception) -> JSONResponse:
         more["errors"] = [{"field": error.field, "message": error.message}]
     if isinstance(error, OverrideError):
         more["errors"] = [{"field": f"config.{error.field}", "message": str(error)}]
+    if isinstance(error, errors.NoSuchSuccessorError):
+        more["errors"] = [{"field": "agent", "message": str(error)}]
+    if isinstance(error, errors.CommandNotAppliedError):
+        more |= {"commandId": error.command_id, "outcome": error.outcome}
     if isinstance(error, errors.UnauthenticatedError):
         headers["WWW-Authenticate"] = "Bearer"
     retry_after_s = getattr(error, "retry_after_s", None)

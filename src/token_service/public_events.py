@@ -14,11 +14,15 @@ ENDS = frozenset({"session.ended", "session.failed"})
 
 @dataclass(frozen=True, slots=True)
 class _Rule:
-    """The facts that backends see, those that pages see too, and the public name if it differs."""
+    """The facts that backends see, those that pages see too, and the public name if it differs.
+
+    `backends_only`: pages do not learn that it happened.
+    """
 
     backend: tuple[str, ...] = ()
     page: tuple[str, ...] = ()
     name: str | None = None
+    backends_only: bool = False
 
 
 _LATENCIES = (
@@ -52,6 +56,8 @@ _RULES: Mapping[str, _Rule] = {
         ("attempt", "started_at", "ended_at", "tool", "arguments", "output", "is_error", "cut"),
         ("id", "role", "text", "interrupted"),
     ),
+    "control.requested": _Rule(("id", "kind", "by"), backends_only=True),
+    "control.settled": _Rule(("id", "kind", "outcome", "attempt"), backends_only=True),
     "report.ready": _Rule((), ("judged",)),
     "recording.stored": _Rule(("attempt", "bytes")),
     "recording.failed": _Rule(("attempt", "detail")),
@@ -100,8 +106,8 @@ def published(
 ) -> PublicEvent | None:
     """A recorded event as others see it; None: they do not. `page`: as web pages see it."""
     rule = _RULES.get(recorded)
-    if rule is None or (page and data.get("role") == "tool"):
-        # What tools are given and answer is between the backend and its agent.
+    if rule is None or (page and (rule.backends_only or data.get("role") == "tool")):
+        # What tools are given and answer is between the backend and its agent; so are orders.
         return None
     shown = rule.page if page else (*rule.page, *rule.backend)
     facts = {name: data[name] for name in shown if data.get(name) is not None}

@@ -14,6 +14,7 @@ from assistant.sessions.actions import Limits
 from assistant.sessions.recordings import Recordings
 from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect
+from assistant.sessions.store.commands import CommandStore
 from assistant.sessions.store.delivery_log import DeliveryLog
 from assistant.sessions.store.figures import SessionFigures
 from assistant.sessions.store.idempotency import IdempotencyStore
@@ -27,6 +28,7 @@ from token_service.app import Backend, create_app
 from token_service.deliveries import Deliverer
 from token_service.event_feed import EventFeed, blocking_client
 from token_service.event_streams import EventStreams
+from token_service.live_control import LiveControl
 from token_service.livekit_gateway import LiveKitGateway
 from token_service.metrics import Metrics
 from token_service.overview import Fleet, Overview
@@ -148,6 +150,7 @@ async def serve(
         deliveries=DeliveryLog(redis),
         archive=archive,
         recordings=recordings,
+        control=LiveControl(CommandStore(redis), store, catalog, feed),
     )
     server = _server(settings, backend, feed)
     on_server(server)

@@ -20,12 +20,14 @@ _SAYS = {
     "user.joined": "the user is in the room",
     "user.left": "the user left",
     "session.active": "the conversation runs",
+    "control.requested": "a backend gave a command",
+    "control.settled": "a command came to this",
     "session.ending": "its end began",
     "session.ended": "everybody is gone",
     "session.failed": "no agent could be brought",
 }
 # Told beside the stage, where the event has them.
-_SHOWN = ("worker", "pid", "detail", "reason")
+_SHOWN = ("worker", "pid", "detail", "reason", "kind", "outcome")
 
 
 @dataclass(frozen=True)
