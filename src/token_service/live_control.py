@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from assistant import log
-from assistant.catalog import Catalog, Overrides, UnknownAgentError
+from assistant.catalog import CatalogInForce, Overrides, UnknownAgentError
 from assistant.sessions.command import Command, HandOver, Outcome
 from assistant.sessions.errors import SessionNotFoundError
 from assistant.sessions.events import ControlSettled
@@ -37,14 +37,14 @@ class LiveControl:
         self,
         commands: CommandStore,
         store: SessionStore,
-        catalog: Catalog,
+        catalogs: CatalogInForce,
         feed: EventFeed,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._commands = commands
         self._store = store
-        self._catalog = catalog
+        self._catalogs = catalogs
         self._feed = feed
         self._clock = clock
 
@@ -105,7 +105,7 @@ class LiveControl:
             return HandOver(agent=name, spec=session.spec)
         wanted = {"agent": name, "metadata": session.config.get("metadata")}
         try:
-            spec = self._catalog.resolve(Overrides.model_validate(wanted))
+            spec = self._catalogs.now.resolve(Overrides.model_validate(wanted))
         except UnknownAgentError as error:
             raise NoSuchSuccessorError(error.name, error.known) from None
         return HandOver(agent=name, spec=spec.model_dump_json())

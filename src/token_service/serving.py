@@ -150,7 +150,7 @@ async def serve(
         deliveries=DeliveryLog(redis),
         archive=archive,
         recordings=recordings,
-        control=LiveControl(CommandStore(redis), store, catalog, feed),
+        control=LiveControl(CommandStore(redis), store, catalogs, feed),
     )
     server = _server(settings, backend, feed)
     on_server(server)
