@@ -47,6 +47,7 @@ _RULES: Mapping[str, _Rule] = {
     # It may come back; `agent.lost` is what says that another one is sought.
     "agent.unseen": _Rule((), ("attempt",), name="agent.left"),
     "agent.lost": _Rule(("detail", "reason"), ("attempt",)),
+    "agent.transferred": _Rule((), ("agent", "attempt")),
     "user.joined": _Rule(),
     "user.left": _Rule(),
     "provider.failed": _Rule(("provider", "kind"), ("stage",)),

@@ -224,6 +224,15 @@ class DeadAir(Note):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AgentTransferred(Note):
+    """One agent of agents.yaml handed the conversation to another: `agent` has it now."""
+
+    name = "agent.transferred"
+    attempt: int
+    agent: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ItemSaid(Note):
     """Something was said, or a tool was used; as the item, with texts cut to bound an event."""
 

@@ -1,9 +1,11 @@
 """Something that was said or done in a conversation. Pure."""
 
+import json
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+TRANSFER = "transfer"  # The tool by which an agent hands the conversation over.
 MAX_ITEM_CHARS = 8000  # About ten minutes of speech; what is longer is cut, at its end.
 
 
@@ -20,6 +22,18 @@ class ToolUse(BaseModel):
     arguments: str
     output: str
     is_error: bool
+
+    @property
+    def transferred_to(self) -> str | None:
+        """The agent that the conversation was handed to by this; None: it was not."""
+        if self.name != TRANSFER or self.is_error:
+            return None
+        try:
+            given = json.loads(self.arguments)
+        except ValueError:
+            return None  # they were longer than is kept
+        name = given.get("agent") if isinstance(given, dict) else None
+        return name if isinstance(name, str) else None
 
 
 class Item(BaseModel):

@@ -64,7 +64,13 @@ class Journal:
 
     def _on_tools(self, event: FunctionToolsExecutedEvent) -> None:
         for call, output in event.zipped():
-            self._teller.keep(tool_item(call, output, attempt=self._teller.attempt))
+            attempt = self._teller.attempt
+            item = tool_item(call, output, attempt=attempt)
+            self._teller.keep(item)
+            agent = item.tool.transferred_to if item.tool else None
+            if agent is not None:
+                now = ev.AgentTransferred(at=time.time(), attempt=attempt, agent=agent)
+                self._teller.tell(now)
 
     def _report_turn(self, report: TurnReport) -> None:
         _log.info(
