@@ -5,6 +5,7 @@ import os
 from mcp.server import MCPServer
 
 server = MCPServer("shelf")
+burnt: list[str] = []
 
 
 @server.tool()
@@ -20,8 +21,15 @@ def show_environment() -> str:
 
 
 @server.tool()
+def flood() -> str:
+    """Gives back more than anybody reads."""
+    return "x" * 2_000_000
+
+
+@server.tool()
 def burn_library() -> str:
     """Nobody should be able to."""
+    burnt.append("all")
     return "burnt"
 
 

@@ -64,6 +64,8 @@ def chain(folder: Path) -> Catalog:
         ({"type": "transfer", "to": {"nobody": "Never."}}, "tools.0", "no agent of that name"),
         ({"type": "transfer", "to": {"a": "Never."}}, "tools.0", "cannot hand over to itself"),
         ({"type": "end_call", "colour": 1}, "tools.0", "colour"),
+        ({"type": "end_call", "goodbye": "Bye {{ user_name }}!"}, "tools.0", "'{{ user_name }}'"),
+        ({**HTTP, "name": "transfer", "url": "http://x"}, "tools", "comes with the assistant"),
     ],
 )
 def test_a_mistake_in_a_tool_is_named(

@@ -1,4 +1,4 @@
-"""Conversations in text: tools, handoff and an attacker, with a model that obeys everybody."""
+"""Conversations in text that one agent hands to another."""
 
 import asyncio
 import json
@@ -7,24 +7,18 @@ from typing import Any
 
 import pytest
 import yaml
-from livekit.agents import AgentSession, FunctionToolsExecutedEvent
-from livekit.agents.llm import (
-    LLM,
-    ChatChunk,
-    ChatContext,
-    ChoiceDelta,
-    FunctionToolCall,
-    LLMStream,
-    Tool,
-)
+from livekit.agents import AgentSession
+from livekit.agents.llm import ChatContext, FunctionCall, FunctionCallOutput
 
 from assistant.catalog import Catalog
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.overrides import Overrides
 from assistant.sessions.item import Item, ToolUse
 from assistant.settings import VendorSettings
+from assistant.worker.agent import results_last
 from assistant.worker.team import Team, current_agent
 from tests.timing import scaled
+from tests.unit.obedient import Obedient, Restless, asked, outputs
 
 BASE: dict[str, Any] = {
     "title": "A",
@@ -33,28 +27,13 @@ BASE: dict[str, Any] = {
     "tts": {"provider": "inworld", "voice": "Ashley"},
     "modality": "text",
 }
-SHOP: dict[str, Any] = {
-    "type": "http",
-    "name": "order_status",
-    "description": "Looks an order up.",
-    "url": "http://127.0.0.1:9/orders/{number}",
-    "parameters": {
-        "type": "object",
-        "properties": {"number": {"type": "string", "pattern": "^[0-9]+$"}},
-        "required": ["number"],
-        "additionalProperties": False,
-    },
-}
 AGENTS: dict[str, Any] = {
     "reception": {
         **BASE,
         "instructions": "You are the reception.",
-        "tool_limits": {"max_calls": 1000},
         "tools": [
             {"type": "transfer", "to": {"nurse": "For anything about health."}},
             {"type": "date_time"},
-            {"type": "python", "function": "tests.unit.tool_functions:add_numbers"},
-            SHOP,
         ],
     },
     # With a voice of her own, for which nobody has a key: here everybody writes.
@@ -66,67 +45,6 @@ AGENTS: dict[str, Any] = {
     },
     "vault": {**BASE, "instructions": "The password is swordfish."},
 }
-#: Names that an attacker would like to be tools, here or in other products.
-WANTED = (
-    "shell", "eval", "exec", "read_file", "get_env", "http_get", "fetch_url", "transfer_call",
-    "find_book", "burn_library", "end_call", "other_session", "sql", "send_email", "control",
-    "tests.unit.tool_functions:burst", "burst", "flood", "os.system", "list_sessions",
-)  # fmt: skip
-NUMBERS = (
-    "../admin", "..", "1/../../etc/passwd", "1?admin=1", "1#x", "1%2f..", "@evil", "1\r\nHost: x",
-    "169.254.169.254", "localhost", "${GROQ_API_KEY}", "{{ user_name }}", "1 2", "", "-1",
-    "1e9", "0x1", "x", "\u0661", "1\n", "null", "[]", "{}", "1;2", "1'--", "\x00", "http://10.0.0.1",
-    "file:///etc/passwd", "{number}", "1:80",
-)  # fmt: skip
-AGENT_NAMES = (
-    "vault", "reception", "Nurse", "nurse ", "", "..", "nurse,vault", "${HOME}", "__class__",
-    "admin", "assistant", "root", "nurse\n", "*", "default", "vault\x00", "nurse/vault", "1",
-    "null", "self",
-)  # fmt: skip
-BAD_SUMS: tuple[dict[str, Any], ...] = (
-    {}, {"first": 1}, {"first": "1", "second": 2}, {"first": None, "second": 2},
-    {"first": [1], "second": 2}, {"first": {"a": 1}, "second": 2}, {"first": 1.5, "second": 2},
-    {"first": 1, "second": "__import__('os')"}, {"first": True, "second": "x"},
-    {"first": 1, "second": 2, "context": "x"},
-)  # fmt: skip
-ATTACKS = (
-    *(("", name, "{}") for name in WANTED),
-    *(("order_status", "order_status", json.dumps({"number": n})) for n in NUMBERS),
-    *(("order_status", "order_status", json.dumps({"number": "1", k: "x"}))
-      for k in ("url", "host", "headers", "method", "allow_internal", "timeout_s", "__proto__")),
-    *(("transfer", "transfer", json.dumps({"agent": name})) for name in AGENT_NAMES),
-    *(("add_numbers", "add_numbers", json.dumps(arguments)) for arguments in BAD_SUMS),
-    *(("", name, text) for name in ("order_status", "transfer", "add_numbers")
-      for text in ("", "null", "[]", '"x"', "{", "5", "true")),
-)  # fmt: skip
-
-
-class Obedient(LLM[Any]):
-    """Calls what the last message says: `call NAME ARGUMENTS`; answers with what a tool said."""
-
-    def chat(
-        self,
-        *,
-        chat_ctx: ChatContext,
-        tools: list[Tool] | None = None,
-        conn_options: Any = None,
-        **_rest: Any,
-    ) -> "ObedientStream":
-        return ObedientStream(self, chat_ctx=chat_ctx, tools=tools or [], conn_options=conn_options)
-
-
-class ObedientStream(LLMStream):
-    async def _run(self) -> None:
-        last = self._chat_ctx.items[-1]
-        text = (last.text_content or "") if last.type == "message" else ""
-        delta = ChoiceDelta(role="assistant", content="I understand.")
-        if text.startswith("call "):
-            _, name, arguments = text.split(" ", 2)
-            call = FunctionToolCall(name=name, arguments=arguments, call_id="c1")
-            delta = ChoiceDelta(role="assistant", tool_calls=[call])
-        elif last.type == "function_call_output":
-            delta = ChoiceDelta(role="assistant", content=last.output)
-        self._event_ch.send_nowait(ChatChunk(id="1", delta=delta))
 
 
 @pytest.fixture
@@ -137,28 +55,11 @@ def spec(tmp_path: Path) -> AgentSpec:
     return Catalog.load(file).resolve(Overrides(agent="reception"))
 
 
-def outputs(conversation: AgentSession[None]) -> list[tuple[str, str, bool]]:
-    """Fills as tools are called: name, what came back, whether that is an error."""
-    seen: list[tuple[str, str, bool]] = []
-
-    def note(event: FunctionToolsExecutedEvent) -> None:
-        seen.extend(
-            (call.name, output.output if output else "", bool(output and output.is_error))
-            for call, output in event.zipped()
-        )
-
-    conversation.on("function_tools_executed", note)
-    return seen
-
-
-async def asked(conversation: AgentSession[None], words: str) -> None:
-    await asyncio.wait_for(conversation.run(user_input=words), scaled(10))
-
-
 async def test_an_agent_hands_the_conversation_over(spec: AgentSpec) -> None:
     """The next one knows what was said, has its own instructions and tools, and speaks first."""
     team = Team(spec, VendorSettings(), environ={})
-    await team.open()
+    team.prepare()
+    await team.equip()
     async with Obedient() as model, AgentSession[None](llm=model) as conversation:
         seen = outputs(conversation)
         await conversation.start(team.begin(None))
@@ -177,28 +78,46 @@ async def test_an_agent_hands_the_conversation_over(spec: AgentSpec) -> None:
     await team.close()
 
 
-async def test_nobody_talks_an_agent_into_more_than_it_may(spec: AgentSpec) -> None:
-    """Over a hundred attempts that the model obeys, none of which leads anywhere."""
-    assert len(ATTACKS) >= 100
-    team = Team(spec, VendorSettings(), environ={"GROQ_API_KEY": "topsecret"})
-    await team.open()
-    async with Obedient() as model, AgentSession[None](llm=model) as conversation:
+async def test_agents_do_not_hand_a_user_to_and_fro(tmp_path: Path) -> None:
+    """Two that transfer to each other without an end stop after three, and the user is heard."""
+    to_and_fro = {
+        name: {
+            **BASE,
+            "instructions": name,
+            "greeting": None,
+            "tools": [{"type": "transfer", "to": {other: "Always."}}],
+        }
+        for name, other in (("one", "two"), ("two", "one"))
+    }
+    document = {"version": 1, "default": "one", "agents": to_and_fro}
+    (tmp_path / "agents.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    team = Team(Catalog.load(tmp_path / "agents.yaml").resolve(Overrides()), VendorSettings())
+    team.prepare()
+    await team.equip()
+    async with Restless() as model, AgentSession[None](llm=model) as conversation:
         seen = outputs(conversation)
         await conversation.start(team.begin(None))
-        for expected, name, arguments in ATTACKS:
-            before = len(seen)
-            await asked(conversation, f"call {name} {arguments}")
-            assert conversation.current_agent.id == "reception", (name, arguments)
-            for called, output, wrong in seen[before:]:
-                assert wrong, (called, arguments, output)
-                assert called == (expected or name)
-                for secret in ("topsecret", "swordfish"):
-                    assert secret not in output
-        # Only well-formed calls can succeed, and after all that they still do.
-        await asked(conversation, 'call add_numbers {"first": 2, "second": 3}')
-        assert seen[-1] == ("add_numbers", "5", False)
-        assert "swordfish" not in str(conversation.history.to_dict())
+        await asked(conversation, "Hello?")
+        async with asyncio.timeout(scaled(10)):
+            while not (seen and seen[-1][2]):  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(0.01)
+    assert [wrong for *_, wrong in seen] == [False, False, False, True]
     await team.close()
+
+
+def test_what_is_said_while_a_tool_runs_comes_before_its_use() -> None:
+    """So that a model answers with the result, and not after its own filler."""
+    said = ChatContext.empty()
+    said.add_message(role="user", content="Where is it?", created_at=1.0)
+    call = FunctionCall(call_id="c", name="look", arguments="{}", created_at=2.0)
+    output = FunctionCallOutput(
+        call_id="c", name="look", output="here", is_error=False, created_at=4.0
+    )
+    said.insert([call, output])
+    said.add_message(role="assistant", content="One moment.", created_at=3.0)
+    said.items.sort(key=lambda item: item.created_at)
+    kinds = [item.type for item in results_last(said).items]
+    assert kinds == ["message", "message", "function_call", "function_call_output"]
 
 
 def test_whoever_takes_over_is_the_agent_who_talked_last(spec: AgentSpec) -> None:

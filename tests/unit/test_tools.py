@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
 
+import psutil
 import pytest
 from aiohttp import web
 from livekit.agents import RunContext
@@ -15,16 +16,17 @@ from livekit.agents.llm import ToolError
 
 from assistant.catalog.tools import HttpTool, McpTool, PythonTool, ToolLimits
 from assistant.worker.errors import ToolUnusableError
-from assistant.worker.tools import python_function
+from assistant.worker.tools import http_request, python_function
 from assistant.worker.tools.allowance import Allowance
 from assistant.worker.tools.calling import SdkTool
 from assistant.worker.tools.http_request import HttpRequest
 from assistant.worker.tools.mcp_server import McpTools
 from tests.timing import scaled
+from tests.unit.mcp_library import library
 
 HOST = "127.0.0.1"
 FUNCTIONS = "tests.unit.tool_functions"
-ORDER = {
+ORDER: dict[str, Any] = {
     "type": "http",
     "name": "order_status",
     "description": "Looks an order up.",
@@ -121,7 +123,7 @@ async def shop() -> AsyncIterator[tuple[str, list[web.Request]]]:
 
     app = web.Application()
     app.router.add_route("*", "/orders/{number}", orders)
-    runner = web.AppRunner(app)
+    runner = web.AppRunner(app, handler_cancellation=True)
     await runner.setup()
     site = web.TCPSite(runner, HOST, 0)
     await site.start()
@@ -151,28 +153,53 @@ async def test_an_http_tool_asks_as_declared() -> None:
         assert (await asked[1].json(), dict(asked[1].query)) == ({"lang": "de"}, {})
 
 
+def http(url: str, *, limits: Allowance | None = None, **options: Any) -> SdkTool:
+    return http_request.build(http_tool(url, **options), {}, limits or allowance())
+
+
 async def test_an_http_tool_refuses_in_words() -> None:
     """Redirects are not followed; long, slow and failing answers each have their words."""
+    errors = {"404": "No order.", "timeout": "The shop is slow."}
     async with shop() as (base, asked):
-        tool = http_tool(f"{base}/orders/{{number}}", timeout_s=0.3, errors={"404": "No order."})
-        request = HttpRequest(tool, {})
+        tool = http(f"{base}/orders/{{number}}", timeout_s=0.3, errors=errors)
         for number, words in {
             "none": "No order.",
             "away": "status 302",
             "long": "too long",
-            "slow": "in time",
+            "slow": "The shop is slow.",
         }.items():
             with pytest.raises(ToolError, match=words):
-                await request.send({"number": number})
+                await called(tool, number=number)
         assert {each.path for each in asked} == {
             f"/orders/{number}" for number in ("none", "away", "long", "slow")
         }
-    gone = http_tool(f"{base}/orders/{{number}}", errors={"unreachable": "The shop is closed."})
+    gone = http(f"{base}/orders/{{number}}", errors={"unreachable": "The shop is closed."})
     with pytest.raises(ToolError, match="The shop is closed"):
-        await HttpRequest(gone, {}).send({"number": "1"})
+        await called(gone, number="1")
 
 
-@pytest.mark.parametrize("number", ["..", ".", "", "a/b", "a\\b", "%2e%2e", "a?b=c", "a#b"])
+async def test_nothing_that_is_not_declared_becomes_part_of_a_request() -> None:
+    """Unless the schema says that it may."""
+    async with shop() as (base, asked):
+        with pytest.raises(ToolError, match="'admin' was unexpected"):
+            await called(http(f"{base}/orders/{{number}}"), number="1", admin="true")
+        assert asked == []
+        parameters = {**ORDER["parameters"], "additionalProperties": True}
+        await called(http(f"{base}/orders/{{number}}", parameters=parameters), number="1", x="y")
+        assert dict(asked[0].query) == {"x": "y"}
+
+
+async def test_a_schema_fetches_nothing() -> None:
+    """A `$ref` to elsewhere is not followed, wherever the schema comes from."""
+    async with shop() as (base, asked):
+        far = {"type": "object", "properties": {"number": {"$ref": f"{base}/orders/schema"}}}
+        parameters = {**far, "required": ["number"]}
+        with pytest.raises(ToolError, match="The tool failed"):
+            await called(http(f"{base}/orders/{{number}}", parameters=parameters), number="1")
+        assert asked == []
+
+
+@pytest.mark.parametrize("number", ["..", ".", "", "a/b", "a\\b", "%2e%2e", "a?b=c", "a#b", "1\n"])
 async def test_an_argument_cannot_leave_its_place_in_the_path(number: str) -> None:
     async with shop() as (base, asked):
         with pytest.raises(ToolError, match="number must be one plain word"):
@@ -182,7 +209,10 @@ async def test_an_argument_cannot_leave_its_place_in_the_path(number: str) -> No
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0"],
+    [
+        *("127.0.0.1", "localhost", "localhost.", "2130706433", "0x7f.1", "127.1", "0177.0.0.1"),
+        *("[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "0.0.0.0"),
+    ],
 )
 async def test_an_http_tool_does_not_reach_this_machine(host: str) -> None:
     """However its address is written: unless agents.yaml allows it, nothing is sent."""
@@ -222,5 +252,33 @@ async def test_without_its_mcp_server_the_agent_has_fewer_tools() -> None:
     """A program that is not there, and an address that is not allowed."""
     missing = McpTool(type="mcp", command=("/no/such/program",), allow=("find_book",))
     assert await McpTools(missing, {}, allowance()).open() == []
-    inside = McpTool(type="mcp", url="http://127.0.0.1:9/mcp", allow=("find_book",))
-    assert await McpTools(inside, {}, allowance()).open() == []
+
+
+async def test_an_mcp_server_over_http_is_asked_within_bounds() -> None:
+    """An internal one only if that is allowed, by the address that is connected to; no flood."""
+    async with library() as (url, asked):
+        declared: dict[str, Any] = {"type": "mcp", "url": url, "allow": ["find_book", "flood"]}
+        outside = McpTools(McpTool.model_validate_json(json.dumps(declared)), {}, allowance())
+        assert await outside.open() == []
+        assert asked == []
+        declared["allow_internal"] = True
+        inside = McpTools(McpTool.model_validate_json(json.dumps(declared)), {}, allowance())
+        try:
+            find_book, flood = await inside.open()
+            assert "Emma is on shelf 4" in await called(find_book, title="Emma")
+            # Not "too long": that is said of what was read to its end.
+            with pytest.raises(ToolError, match="The tool failed"):
+                await called(flood)
+        finally:
+            await inside.close()
+
+
+async def test_a_program_that_does_not_end_by_itself_is_ended() -> None:
+    """Nothing is left of an MCP server when its conversation is over."""
+    server = McpTools(mcp_tool(allow=["find_book"]), {}, allowance())
+    await server.open()
+    ours = psutil.Process().children()
+    (program,) = (each for each in ours if "mcp_program" in str(each.cmdline()))
+    program.suspend()
+    await server.close()
+    assert not program.is_running()

@@ -3,6 +3,8 @@
 import time
 from typing import Literal
 
+added: list[tuple[int, int]] = []
+
 
 async def add_numbers(first: int, second: int) -> int:
     """Adds two numbers.
@@ -11,6 +13,7 @@ async def add_numbers(first: int, second: int) -> int:
         first: The one.
         second: The other.
     """
+    added.append((first, second))
     return first + second
 
 

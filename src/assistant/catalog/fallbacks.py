@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from assistant.catalog.fields import Frozen, OptionalGreeting, WaitSeconds
+from assistant.catalog.fields import Frozen, OptionalSentence, WaitSeconds
 from assistant.catalog.providers import LlmOptions, SttOptions, TtsOptions
 
 MAX_FALLBACKS = 3  # Each is asked in turn while the caller waits.
@@ -30,7 +30,7 @@ class DeadAir(Frozen):
 
     after_s: Annotated[float, Field(ge=1, le=30)] = 4.0
     """Seconds of silence after the caller's turn until `sentence` is played."""
-    sentence: OptionalGreeting = "Sorry, this is taking longer than usual. One moment, please."
+    sentence: OptionalSentence = "Sorry, this is taking longer than usual. One moment, please."
     """Made ahead in the agent's voice, so that it needs no vendor. None or empty: silence."""
     end_after_s: WaitSeconds | None = 30.0
     """Seconds until the session is ended as `no_answer`. None: never."""

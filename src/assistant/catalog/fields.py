@@ -35,6 +35,8 @@ PATTERN_MEANINGS = {
     CURRENCY_PATTERN: "the three capital letters of a currency, such as 'USD'",
 }
 
+#: What a session's metadata fills in, in the words of an agent that are its own.
+VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*\}\}")
 _FORBIDDEN = re.compile("[\x00\ud800-\udfff]")
 
 
@@ -85,6 +87,16 @@ def _clean(text: str) -> str:
 def _not_blank(text: str) -> str:
     if not text.strip():
         raise wrong("must not be empty")
+    return text
+
+
+def _without_variables(text: str) -> str:
+    found = VARIABLE.search(text)
+    if found is not None:
+        raise wrong(
+            f"must not hold {found[0]!r}: only instructions, greeting and resume_sentence are "
+            "filled in"
+        )
     return text
 
 
@@ -148,14 +160,18 @@ Instructions = Annotated[
     AfterValidator(_at_most_bytes(MAX_INSTRUCTIONS_BYTES)),
 ]
 Greeting = Annotated[str, Field(max_length=MAX_GREETING_CHARS), AfterValidator(_clean)]
+FixedWords = AfterValidator(_without_variables)
 Sentence = Annotated[
     str,
     Field(max_length=MAX_GREETING_CHARS),
     AfterValidator(_clean),
     AfterValidator(_not_blank),
+    FixedWords,
 ]
 OptionalGreeting = Annotated[Greeting | None, AfterValidator(_none_if_blank)]
 """Blank text means none."""
+OptionalSentence = Annotated[Annotated[Greeting, FixedWords] | None, AfterValidator(_none_if_blank)]
+"""The same for words that are no session's own."""
 VariableName = Annotated[str, Field(pattern=VARIABLE_NAME_PATTERN)]
 AgentName = Annotated[str, Field(pattern=AGENT_NAME_PATTERN)]
 VoiceName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_clean)]

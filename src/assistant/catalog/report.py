@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field
 
-from assistant.catalog.fields import Frozen, Greeting, wrong
+from assistant.catalog.fields import FixedWords, Frozen, Greeting, wrong
 from assistant.catalog.json_schemas import check_json_schema
 
 MAX_CRITERIA = 10  # each is a sentence that the model judges within seconds
@@ -75,6 +75,6 @@ class Recording(Frozen):
 
     enabled: bool = False
     """Whether they are. A session's `config.recording` decides otherwise for itself."""
-    consent: Annotated[Greeting, AfterValidator(_not_blank)] | None = None
+    consent: Annotated[Greeting, FixedWords, AfterValidator(_not_blank)] | None = None
     """What the agent says before anything else where it is recorded. None: nothing; whether
     callers must be told is a question of the law where they live."""

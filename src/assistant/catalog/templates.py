@@ -1,17 +1,16 @@
 """Words of an agent that are filled in for each session: `{{ user_name }}`."""
 
-import re
 from collections.abc import Mapping
 
 from assistant.catalog.agent import AgentSpec
+from assistant.catalog.fields import VARIABLE
 
-_VARIABLE = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]{0,63})\s*\}\}")
 _FILLED = ("instructions", "greeting", "resume_sentence")
 
 
 def missing(spec: AgentSpec, values: Mapping[str, object]) -> tuple[str, ...]:
     """The variables that neither `values` nor the agent's own `variables` give, sorted."""
-    named = {name for field in _FILLED for name in _VARIABLE.findall(getattr(spec, field) or "")}
+    named = {name for field in _FILLED for name in VARIABLE.findall(getattr(spec, field) or "")}
     return tuple(sorted(named - set(values) - set(spec.variables)))
 
 
@@ -24,8 +23,8 @@ def fill(spec: AgentSpec, values: Mapping[str, object]) -> AgentSpec:
     changes: dict[str, object] = {}
     for field in _FILLED:
         text = getattr(spec, field)
-        if text is not None and _VARIABLE.search(text):
-            changes[field] = _VARIABLE.sub(lambda match: _as_text(known[match[1]]), text)
+        if text is not None and VARIABLE.search(text):
+            changes[field] = VARIABLE.sub(lambda match: _as_text(known[match[1]]), text)
     return spec.model_copy(update={**changes, "personal": True}) if changes else spec
 
 

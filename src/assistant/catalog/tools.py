@@ -23,6 +23,7 @@ from assistant.catalog.fields import (
 )
 from assistant.catalog.json_schemas import check_json_schema
 
+BUILT_IN = frozenset({"end_call", "date_time", "transfer"})
 MAX_TOOLS = 32  # Every turn sends all of them to the model.
 
 _ENVIRONMENT = re.compile(r"\$\{([A-Z_][A-Z0-9_]*)\}")
@@ -74,7 +75,8 @@ def _json_schema(schema: dict[str, Any]) -> dict[str, Any]:
     if schema.get("type") != "object":
         got = shown(schema.get("type"))
         raise wrong(f"must be of type 'object', got {got}; its properties are the arguments")
-    return schema
+    # Otherwise whatever a caller talks the model into would be part of the request.
+    return {**schema, "additionalProperties": schema.get("additionalProperties", False)}
 
 
 def _time_zone(name: str) -> str:
@@ -179,9 +181,14 @@ class HttpTool(Tool):
     an environment variable. Arguments that the URL does not name go into the query of GET and
     DELETE, into a JSON body otherwise."""
     parameters: Annotated[dict[str, Any], AfterValidator(_json_schema)] = Field(
-        default_factory=lambda: {"type": "object", "properties": {}}
+        default_factory=lambda: {
+            "type": "object",
+            "properties": {},
+            "additionalProperties": False,
+        }
     )
-    """JSON Schema of the arguments. What does not fit never leaves the worker."""
+    """JSON Schema of the arguments. What does not fit never leaves the worker; neither does what
+    it does not name, unless it says `additionalProperties`."""
     headers: Headers = Field(default_factory=dict)
     """Sent with each request; `${NAME}` stands for an environment variable."""
     max_response_bytes: Annotated[int, Field(ge=1, le=65_536)] = 8192
@@ -221,7 +228,8 @@ class McpTool(Tool):
     url: HttpUrl | None = None
     """Where the server is, for streamable HTTP; either this or `command`."""
     command: Annotated[tuple[Word, ...], Field(min_length=1, max_length=32)] | None = None
-    """A program and its arguments, spoken to over its standard input and output."""
+    """A program and its arguments, spoken to over its standard input and output. `python` is the
+    worker's own."""
     env: Annotated[tuple[EnvName, ...], Field(max_length=32)] = ()
     """The worker's variables that the program may see; of the others it gets none but the
     likes of PATH and HOME."""
@@ -257,9 +265,11 @@ AnyTool = Annotated[
 
 def _distinct(tools: tuple[AnyTool, ...]) -> tuple[AnyTool, ...]:
     seen: set[str] = set()
-    for name in (name for tool in tools for name in tool.names):
+    for kind, name in ((tool.type, name) for tool in tools for name in tool.names):
         if name in seen:
             raise wrong(f"two tools are called '{name}'; the model knows them by their names alone")
+        if name in BUILT_IN and kind != name:
+            raise wrong(f"'{name}' is the name of a tool that comes with the assistant")
         seen.add(name)
     return tools
 

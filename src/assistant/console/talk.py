@@ -176,7 +176,8 @@ async def talking(
         talk = Talk(conversation, screen)
         team = Team(spec, vendors, environ=environ)
         try:
-            await team.open()
+            team.prepare()
+            await team.equip()
             words = _Words(conversation, screen)
             if spec.modality == "text":
                 conversation.output.transcription = words

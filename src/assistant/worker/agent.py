@@ -1,12 +1,12 @@
 """The agent that talks: its instructions, what was said so far, and its first words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import NOT_GIVEN, Agent, ChatContext
-from livekit.agents.llm import ChatMessage, FunctionCall, FunctionCallOutput
+from livekit.agents import NOT_GIVEN, Agent, ChatContext, ModelSettings
+from livekit.agents.llm import ChatMessage, FunctionCall, FunctionCallOutput, Tool
 from livekit.agents.voice import SpeechHandle
 
 from assistant.catalog.agent import AgentSpec
@@ -19,13 +19,18 @@ def none_made(_text: str) -> None:
     return None
 
 
+async def at_once() -> None:
+    return
+
+
 class Assistant(Agent):
     """One agent of agents.yaml in one conversation.
 
     `said` is what was said before it came in place of a lost one; `before` is the conversation
     that another agent handed over; None for both: it begins, and greets. `facts` are what a
     backend told the model meanwhile. `audio` gives a sentence that was spoken before, None: it must
-    be spoken now. `models` are those of its own, by stage.
+    be spoken now. `models` are those of its own, by stage. `equipped` returns when the last of its
+    tools are there; until then it greets, but answers not.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class Assistant(Agent):
         facts: Sequence[Fact] = (),
         tools: Sequence[SdkTool] = (),
         models: Mapping[str, Any] | None = None,
+        equipped: Callable[[], Awaitable[Any]] = at_once,
         audio: Callable[[str], AsyncIterator[rtc.AudioFrame] | None] = none_made,
     ) -> None:
         context = _context(said or ())
@@ -52,6 +58,7 @@ class Assistant(Agent):
         )
         self._sentence = spec.greeting if said is None else spec.resume_sentence
         self._audio = audio
+        self._wait_until_equipped = equipped
         recorded = said is None and before is None and spec.recording.enabled
         self._consent = spec.recording.consent if recorded else None
         last = said[-1] if said else None
@@ -73,13 +80,45 @@ class Assistant(Agent):
             audio = self._audio(self._sentence)
             self.session.say(self._sentence, audio=NOT_GIVEN if audio is None else audio)
         if self._owes_answer:
+            await self._wait_until_equipped()
             self.session.generate_reply()
         self.entered.set()
+
+    async def on_user_turn_completed(self, turn_ctx: ChatContext, new_message: ChatMessage) -> None:
+        await self._wait_until_equipped()
+        await super().on_user_turn_completed(turn_ctx, new_message)
+
+    def llm_node(
+        self, chat_ctx: ChatContext, tools: list[Tool], model_settings: ModelSettings
+    ) -> Any:
+        return super().llm_node(results_last(chat_ctx), tools, model_settings)
 
 
 def message_of(fact: Fact) -> ChatMessage:
     """As the model reads it: no word of anybody's, so that transcripts do not have it."""
     return ChatMessage(id=fact.id, role="system", content=[fact.text], created_at=fact.at)
+
+
+def results_last(said: ChatContext) -> ChatContext:
+    """The conversation with what the agent said while a tool ran put before that tool's use.
+
+    A filler would otherwise be the last word, and the model has nothing to add to it.
+    """
+    items = list(said.items)
+    for output in [item for item in items if item.type == "function_call_output"]:
+        end = items.index(output)
+        start = next(
+            (
+                place
+                for place, item in enumerate(items[:end])
+                if item.type == "function_call" and item.call_id == output.call_id
+            ),
+            end,
+        )
+        during = items[start:end]
+        fillers = [each for each in during if each.type == "message" and each.role == "assistant"]
+        items[start:end] = [*fillers, *(each for each in during if each not in fillers)]
+    return ChatContext(items)
 
 
 def _context(said: Sequence[Item]) -> ChatContext:

@@ -100,15 +100,17 @@ async def _run_without_session(ctx: JobContext, kit: Kit) -> None:
     conversation.on("close", lambda _event: ctx.shutdown("conversation closed"))
     team = Team(spec, kit.settings)
     ctx.add_shutdown_callback(team.close)
-    await team.open()
+    team.prepare()
+    equipping = asyncio.create_task(team.equip(), name="equip")
     _log.info("job.without_session", room=ctx.room.name, agent=spec.name)
     await conversation.start(
         team.begin(None),
         room=ctx.room,
-        room_options=pipeline.room_options(spec, user_identity=None),
+        room_options=pipeline.room_options(spec, user_identity=None, equipped=team.equipped),
         session_host=False,
         record=False,
     )
+    await equipping
 
 
 class SessionJob:
@@ -226,7 +228,8 @@ class SessionJob:
                 audio=sentences.audio,
                 built=troubles.follow,
             )
-            await self._team.open()
+            self._team.prepare()
+            self._keep_running(self._team.equip(), "equip")
             books = self._accompany(conversation, spec)
             self._keep_company(conversation, spec, sentences)
             self._control.attend(conversation, self._team)
@@ -234,7 +237,9 @@ class SessionJob:
             self._team.begin(said),
             room=self._ctx.room,
             # Naming the user needs a joined room: the SDK looks up its own identity for it.
-            room_options=pipeline.room_options(spec, user_identity=session.user_id),
+            room_options=pipeline.room_options(
+                spec, user_identity=session.user_id, equipped=self._team.equipped
+            ),
             session_host=False,
             record=books.recording(),
         )
@@ -344,10 +349,8 @@ class SessionJob:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
         await self._control.close()
-        if self._books is not None:
-            await self._books.close()
-        if self._team is not None:
-            await self._team.close()
+        # Side by side: what a language model makes of the talk takes seconds, and so may a program.
+        await asyncio.gather(*(part.close() for part in (self._team, self._books) if part))
         await self._redis.aclose()
 
 

@@ -1,6 +1,7 @@
 """AgentSpec -> AgentSession: which parts, and how turns are taken."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 from livekit.agents import (
@@ -27,6 +28,7 @@ CLOSE_TRANSCRIPT_TIMEOUT_S = 0.4
 # Answers that failed in a row until the SDK ends the conversation. A caller may ask again, and
 # `dead_air.end_after_s` ends what lasts.
 MAX_ERRORS = 10
+MAX_TYPED_CHARS = 4000  # Of one typed message, about what a minute of fast typing leaves.
 RETRY_INTERVAL_S = 2.0  # Between attempts after the second; the first retry follows at once.
 
 
@@ -62,15 +64,33 @@ def _hearing(spec: AgentSpec) -> dict[str, Any]:
     }
 
 
-def room_options(spec: AgentSpec, *, user_identity: str | None) -> room_io.RoomOptions:
-    """How the conversation uses its room; None: it listens to whoever comes first."""
+def room_options(
+    spec: AgentSpec, *, user_identity: str | None, equipped: Callable[[], Awaitable[Any]]
+) -> room_io.RoomOptions:
+    """How the conversation uses its room; None: it listens to whoever comes first.
+
+    What is typed is answered once `equipped` returns.
+    """
     silent: dict[str, Any] = {"audio_input": False, "audio_output": False}
     return room_io.RoomOptions(
         **given(participant_identity=user_identity),
         **(silent if spec.modality == "text" else {}),
+        text_input=_typed(equipped),
         # The service decides when a session is over; a reload of the page must not end it.
         close_on_disconnect=False,
     )
+
+
+def _typed(equipped: Callable[[], Awaitable[Any]]) -> room_io.TextInputOptions:
+    answer = room_io.TextInputOptions().text_input_cb
+
+    async def typed(session: AgentSession[Any], event: room_io.TextInputEvent) -> None:
+        await equipped()
+        answered = answer(session, replace(event, text=event.text[:MAX_TYPED_CHARS]))
+        if answered is not None:
+            await answered
+
+    return room_io.TextInputOptions(text_input_cb=typed)
 
 
 def turn_handling(spec: AgentSpec) -> TurnHandlingOptions:

@@ -1,6 +1,6 @@
 """The agents of one conversation: the one that begins, and those it may hand over to."""
 
-import json
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
@@ -18,8 +18,6 @@ from assistant.worker.stages import Stages
 from assistant.worker.tools.allowance import Allowance
 from assistant.worker.tools.calling import SdkTool
 from assistant.worker.tools.toolbox import Toolbox
-
-_TRANSFER = "transfer"
 
 
 class Team:
@@ -47,15 +45,38 @@ class Team:
         self._built = built
         self._toolbox = Toolbox(environ, Allowance(spec.tool_limits))
         self._tools: dict[str, list[SdkTool]] = {}
+        self._models: dict[str, Stages] = {}
+        self._agents: list[Assistant] = []
+        self._all_there = asyncio.Event()
 
-    async def open(self) -> None:
-        """Build everybody's tools, so that a transfer waits for nothing.
+    def prepare(self) -> None:
+        """Build everybody's tools but those of MCP servers, which `equip` asks.
 
         Raises:
             ToolUnusableError: a Python function cannot be imported.
         """
         for name, spec in self._specs.items():
-            self._tools[name] = await self._toolbox.open(spec, self._successor)
+            self._tools[name] = self._toolbox.own(spec, self._successor)
+
+    async def equip(self) -> None:
+        """Add the tools of MCP servers, also for agents that talk already; never raises.
+
+        Not in `prepare`, since a program takes a second to start, and a server that hangs five:
+        nobody shall wait for a greeting so long.
+        """
+        try:
+            offered = await asyncio.gather(*map(self._toolbox.connect, self._specs.values()))
+            for name, tools in zip(self._specs, offered, strict=True):
+                self._tools[name] += tools
+            for agent in self._agents:
+                if self._tools[agent.id] != agent.tools:
+                    await agent.update_tools(list(self._tools[agent.id]))
+        finally:
+            self._all_there.set()
+
+    async def equipped(self) -> None:
+        """Return once `equip` is done."""
+        await self._all_there.wait()
 
     def begin(self, said: Sequence[Item] | None) -> Assistant:
         """The agent that talks now; `said` as in Assistant.
@@ -72,11 +93,14 @@ class Team:
         Raises:
             ToolUnusableError, MissingExtraError: this worker cannot run it.
         """
+        await self.equipped()
         known = self._specs.get(spec.name)
         for name, one in {**spec.team, spec.name: spec}.items():
             if name not in self._specs or (name == spec.name and spec != known):
-                self._tools[name] = await self._toolbox.open(one, self._successor)
+                own = self._toolbox.own(one, self._successor)
+                self._tools[name] = [*own, *await self._toolbox.connect(one)]
                 self._specs[name] = one
+                self._models.pop(name, None)
         return self._successor(spec.name, conversation)
 
     async def close(self) -> None:
@@ -96,18 +120,27 @@ class Team:
         before: AgentSession[Any] | None = None,
     ) -> Assistant:
         words = self.direction.instructions.get(spec.name, spec.instructions)
-        return Assistant(
+        agent = Assistant(
             spec.model_copy(update={"instructions": words}),
             said=said,
             before=None if before is None else before.history,
             facts=self.direction.facts,
             tools=self._tools[spec.name],
+            equipped=self.equipped,
             audio=self._audio if spec.tts == self._first.tts else none_made,
-            models=self._own_models(spec),
+            models=stages.models(self._own_models(spec)),
         )
+        if not self._all_there.is_set():
+            self._agents.append(agent)
+        return agent
 
-    def _own_models(self, spec: AgentSpec) -> dict[str, Any]:
-        """The models in which it differs from the one that began, whose are the conversation's."""
+    def _own_models(self, spec: AgentSpec) -> Stages:
+        """The models in which it differs from the one that began, whose are the conversation's.
+
+        They are built once: a caller may be handed to and fro.
+        """
+        if spec.name in self._models:
+            return self._models[spec.name]
         first = self._first
         same = spec.fallbacks == first.fallbacks
         # Where both sides write, nobody's ears and voices are wanted, nor the keys for them.
@@ -118,8 +151,9 @@ class Team:
             llm=None if same and spec.llm == first.llm else stages.build_llm(spec, self._vendors),
             tts=None if writes or speaks else stages.build_tts(spec, self._vendors),
         )
+        self._models[spec.name] = own
         self._built(own)
-        return stages.models(own)
+        return own
 
 
 def known_agents(first: AgentSpec, direction: Direction) -> dict[str, AgentSpec]:
@@ -142,9 +176,7 @@ def talking_agent(first: AgentSpec, said: Sequence[Item], direction: Direction) 
 def current_agent(said: Sequence[Item], known: Mapping[str, AgentSpec]) -> str | None:
     """Who was given the conversation last; None: nobody, it is with whom it began."""
     for item in reversed(said):
-        tool = item.tool
-        if tool is not None and tool.name == _TRANSFER and not tool.is_error:
-            name = json.loads(tool.arguments).get("agent")
-            if name in known:
-                return str(name)
+        name = item.tool.transferred_to if item.tool is not None else None
+        if name in known:
+            return name
     return None

@@ -5,11 +5,15 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from livekit.agents import Agent, AgentSession, RunContext
+from livekit.agents import Agent, AgentSession, ChatContext, RunContext
 from livekit.agents.llm import ToolError, function_tool
 
 from assistant.catalog.tools import DateTimeTool, EndCallTool, TransferTool
+from assistant.worker.tools.allowance import Allowance
 from assistant.worker.tools.calling import SdkTool
+
+# Agents that hand a caller to and fro would otherwise never end, and never ask.
+MAX_TRANSFERS_IN_A_ROW = 3
 
 AgentFor = Callable[[str, AgentSession[Any]], Agent]
 
@@ -60,14 +64,17 @@ def date_time(tool: DateTimeTool) -> SdkTool:
     )
 
 
-def transfer(tool: TransferTool, agent_for: AgentFor) -> SdkTool:
+def transfer(tool: TransferTool, agent_for: AgentFor, allowance: Allowance) -> SdkTool:
     """Hands the conversation over; `agent_for` builds the agent of a name."""
 
     async def call(raw_arguments: dict[str, Any], context: RunContext[Any]) -> Agent:
         name = raw_arguments.get("agent")
         if not isinstance(name, str) or name not in tool.to:
             raise ToolError(f"Wrong arguments: agent must be one of {', '.join(sorted(tool.to))}.")
-        return agent_for(name, context.session)
+        if _transfers_in_a_row(context.session.history) >= MAX_TRANSFERS_IN_A_ROW:
+            raise ToolError("The user was handed over often enough. Help them, or ask them.")
+        with allowance.call():
+            return agent_for(name, context.session)
 
     choices = "; ".join(f"{name}: {when}" for name, when in tool.to.items())
     return function_tool(
@@ -83,3 +90,13 @@ def transfer(tool: TransferTool, agent_for: AgentFor) -> SdkTool:
             },
         },
     )
+
+
+def _transfers_in_a_row(said: ChatContext) -> int:
+    """How often the user was handed over since they last said something."""
+    times = 0
+    for item in reversed(said.items):
+        if item.type == "message" and item.role == "user":
+            break
+        times += item.type == "function_call" and item.name == "transfer"
+    return times

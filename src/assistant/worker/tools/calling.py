@@ -9,6 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from livekit.agents import RunContext
 from livekit.agents.llm import FunctionTool, RawFunctionTool, ToolError, function_tool
+from referencing import Registry
 
 from assistant import log
 from assistant.catalog.tools import Tool
@@ -24,22 +25,35 @@ SdkTool = FunctionTool[..., Any] | RawFunctionTool[..., Any]
 _log = log.get(__name__)
 
 
-def make(tool: Tool, described: Mapping[str, Any], run: Run, allowance: Allowance) -> SdkTool:
+def make(
+    tool: Tool,
+    described: Mapping[str, Any],
+    run: Run,
+    allowance: Allowance,
+    *,
+    timed_out: str = TIMED_OUT,
+) -> SdkTool:
     """A tool for the SDK that runs `run` within all bounds.
 
-    `described` has its `name`, `description` and, as JSON Schema, `parameters`.
+    `described` has its `name`, `description` and, as JSON Schema, `parameters`; `timed_out` is
+    what the model is told when `run` takes too long.
+
+    Raises:
+        jsonschema.SchemaError: `parameters` are no JSON Schema.
     """
-    validator = Draft202012Validator(described["parameters"])
+    Draft202012Validator.check_schema(described["parameters"])
+    # Without a registry of our own it would fetch what a `$ref` names, from wherever that is.
+    validator = Draft202012Validator(described["parameters"], registry=Registry())
 
     async def call(raw_arguments: dict[str, Any], context: RunContext[Any]) -> str:
         with allowance.call():
-            _check(validator, raw_arguments)
             try:
+                _check(validator, raw_arguments)
                 async with asyncio.timeout(min(tool.timeout_s, allowance.left_s)):
                     async with _filler(tool, context):
                         result = await run(raw_arguments, context)
             except TimeoutError:
-                raise ToolError(TIMED_OUT) from None
+                raise ToolError(timed_out) from None
             except ToolError:
                 raise
             except Exception as error:

@@ -1,65 +1,32 @@
 """Tools that are a request to a service; to an internal one only if agents.yaml says so."""
 
-import asyncio
-import socket
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from livekit.agents import RunContext
 from livekit.agents.llm import ToolError
 from yarl import URL
 
-from assistant.addresses import is_internal
 from assistant.catalog.tools import HttpTool, argument_names, filled, with_arguments
 from assistant.worker.tools import calling
 from assistant.worker.tools.allowance import Allowance
+from assistant.worker.tools.public_only import public_socket
 
 _UNREACHABLE = "The service cannot be reached."
 _REFUSED = "The service refused the request (status {status})."
 
 
-class PublicResolver(AbstractResolver):
-    """Resolves names to public addresses only; the connection goes to what was checked here."""
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM)
-        if any(is_internal(str(address[0])) for *_, address in found):
-            raise OSError(f"{host} is an internal address")
-        return [
-            ResolveResult(
-                hostname=host, host=str(address[0]), port=port, family=kind, proto=proto, flags=0
-            )
-            for kind, _, proto, _, address in found
-        ]
-
-    async def close(self) -> None:
-        return None
-
-
-def refuse_internal_literal(url: str) -> None:
-    """A connector resolves no literal address, so those are refused here.
-
-    Raises:
-        OSError: the URL's host is an internal address.
-    """
-    host = urlsplit(url).hostname or ""
-    try:
-        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host.partition("%")[0])
-    except OSError:
-        return
-    if is_internal(host):
-        raise OSError(f"{host} is an internal address")
-
-
 def build(tool: HttpTool, environ: Mapping[str, str], allowance: Allowance) -> calling.SdkTool:
     described = tool.model_dump(include={"name", "description", "parameters"})
-    return calling.make(tool, described, HttpRequest(tool, environ).send, allowance)
+    return calling.make(
+        tool,
+        described,
+        HttpRequest(tool, environ).send,
+        allowance,
+        timed_out=tool.errors.get("timeout", calling.TIMED_OUT),
+    )
 
 
 class HttpRequest:
@@ -71,7 +38,7 @@ class HttpRequest:
         self._headers = {name: filled(value, dict(environ)) for name, value in tool.headers.items()}
 
     async def send(self, arguments: dict[str, Any], _context: RunContext[Any] | None = None) -> str:
-        """Send it, and give back the body.
+        """Send it, and give back the body; whoever calls bounds the time.
 
         Raises:
             ToolError: in the words of `errors`, or our own.
@@ -80,10 +47,8 @@ class HttpRequest:
         url, rest = self._place(arguments)
         in_query = tool.method in {"GET", "DELETE"}
         try:
-            if not tool.allow_internal:
-                refuse_internal_literal(url)
             connector = aiohttp.TCPConnector(
-                resolver=None if tool.allow_internal else PublicResolver()
+                socket_factory=None if tool.allow_internal else public_socket
             )
             async with (
                 aiohttp.ClientSession(connector=connector, trust_env=False) as client,
@@ -94,12 +59,10 @@ class HttpRequest:
                     headers=self._headers,
                     # A redirect could lead anywhere; the model is told of the status instead.
                     allow_redirects=False,
-                    timeout=aiohttp.ClientTimeout(total=tool.timeout_s),
+                    timeout=aiohttp.ClientTimeout(total=None),
                 ) as answer,
             ):
                 return await self._read(answer)
-        except TimeoutError:
-            raise ToolError(tool.errors.get("timeout", calling.TIMED_OUT)) from None
         except (aiohttp.ClientError, OSError, ValueError):
             # The reason may hold an address or a header, which is not for the model.
             raise ToolError(tool.errors.get("unreachable", _UNREACHABLE)) from None
@@ -110,7 +73,8 @@ class HttpRequest:
         texts = _texts({name: arguments[name] for name in named})
         path = urlsplit(self._tool.url).path
         for name in named & argument_names(path):
-            if texts[name] in {"", ".", ".."} or set(texts[name]) & set("/\\%?#"):
+            text = texts[name]
+            if text in {"", ".", ".."} or set(text) & set("/\\%?#") or not text.isprintable():
                 raise ToolError(f"Wrong arguments: {name} must be one plain word or number.")
         quoted = {name: quote(text, safe="") for name, text in texts.items()}
         rest = {name: value for name, value in arguments.items() if name not in named}
@@ -121,7 +85,6 @@ class HttpRequest:
         if not 200 <= answer.status < 300:
             words = _REFUSED.format(status=answer.status)
             raise ToolError(tool.errors.get(str(answer.status), words))
-        # One byte more than allowed tells an answer that is too long.
         body = b""
         async for chunk in answer.content.iter_chunked(4096):
             body += chunk

@@ -30,7 +30,7 @@ def load(tool: PythonTool) -> FunctionTool[..., Any]:
     if isinstance(function, FunctionTool):
         made: FunctionTool[..., Any] = function
         return made
-    if not callable(function):
+    if not inspect.isroutine(function):
         raise ToolUnusableError(tool.function, "is not a function")
     wrapped: FunctionTool[..., Any] = function_tool(function)
     return wrapped
@@ -55,6 +55,8 @@ def build(tool: PythonTool, allowance: Allowance) -> calling.SdkTool:
         result = await asyncio.to_thread(function, *args, **kwargs)
         return await result if inspect.isawaitable(result) else result
 
+    # By what agents.yaml knows it, whatever a decorator of the SDK's calls it.
+    described["name"] = tool.names[0]
     # A model that invents an argument is told so; the function would not get it anyway.
     described["parameters"]["additionalProperties"] = False
     return calling.make(tool, described, run, allowance)

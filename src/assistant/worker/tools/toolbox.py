@@ -26,12 +26,8 @@ class Toolbox:
         self._allowance = allowance
         self._servers: list[McpTools] = []
 
-    async def open(self, spec: AgentSpec, agent_for: built_in.AgentFor) -> list[SdkTool]:
-        """The tools of `spec`.
-
-        Raises:
-            ToolUnusableError: a Python function cannot be imported.
-        """
+    async def connect(self, spec: AgentSpec) -> list[SdkTool]:
+        """The tools of the agent's MCP servers, in CONNECT_TIMEOUT_S or without them."""
         servers = [
             McpTools(tool, self._environ, self._allowance)
             for tool in spec.tools
@@ -39,12 +35,14 @@ class Toolbox:
         ]
         self._servers += servers
         offered = await asyncio.gather(*(server.open() for server in servers))
-        return [
-            *self._own(spec, agent_for),
-            *(tool for tools in offered for tool in tools),
-        ]
+        return [tool for tools in offered for tool in tools]
 
-    def _own(self, spec: AgentSpec, agent_for: built_in.AgentFor) -> list[SdkTool]:
+    def own(self, spec: AgentSpec, agent_for: built_in.AgentFor) -> list[SdkTool]:
+        """All other tools of `spec`.
+
+        Raises:
+            ToolUnusableError: a Python function cannot be imported.
+        """
         tools: list[SdkTool] = []
         for tool in spec.tools:
             match tool:
@@ -53,14 +51,15 @@ class Toolbox:
                 case DateTimeTool():
                     tools.append(built_in.date_time(tool))
                 case TransferTool():
-                    tools.append(built_in.transfer(tool, agent_for))
+                    tools.append(built_in.transfer(tool, agent_for, self._allowance))
                 case PythonTool():
                     tools.append(python_function.build(tool, self._allowance))
                 case HttpTool():
                     tools.append(http_request.build(tool, self._environ, self._allowance))
                 case McpTool():
-                    pass  # Asked of its server, above.
+                    pass  # Asked of its server, by `connect`.
         return tools
 
     async def close(self) -> None:
+        """End the connections and programs, within CLOSE_TIMEOUT_S."""
         await asyncio.gather(*(server.close() for server in self._servers))
