@@ -127,3 +127,48 @@ def test_rules_come_first() -> None:
     """A rule of the script beats the manners and can quote what it matched."""
     rule = ReplyRule(pattern=r"time in (\w+)", reply="In {1} it is late. {9}")
     assert answer(("user", "What time in Paris?"), rules=(rule,)) == Spoken("In Paris it is late. ")
+
+
+def tool(name: str, **properties: Any) -> dict[str, Any]:
+    schema = {"type": "object", "properties": properties, "required": list(properties)}
+    return {"type": "function", "function": {"name": name, "parameters": schema}}
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "arguments"),
+    [
+        ("status of my order, number one two three four", "order_status", {"number": "1234"}),
+        ("the order status of 5555 please", "order_status", {"number": "5555"}),
+        ("I need the technician, please", "transfer", {"agent": "technician"}),
+        ("the answer is seven", "check_answer", {"exercise": "3 plus 4", "answer": 7}),
+    ],
+)
+def test_arguments_have_the_wanted_form(words: str, name: str, arguments: dict[str, Any]) -> None:
+    """By a pattern, by the choices there are, and by what a tool gave back under that name."""
+    tools = [
+        tool("order_status", number={"type": "string", "pattern": "^[0-9]{3,8}$"}),
+        tool("transfer", agent={"type": "string", "enum": ["billing", "technician"]}),
+        tool("check_answer", exercise={"type": "string"}, answer={"type": "integer"}),
+    ]
+    given = ("tool", '{"exercise": "3 plus 4"}')
+    called = answer(("user", "hi"), given, ("user", words), tools=tools)
+    assert isinstance(called, ToolCall)
+    assert (called.name, json.loads(called.arguments)) == (name, arguments)
+
+
+@pytest.mark.parametrize("source", ["user", "tool"])
+def test_a_rule_may_call_a_tool(source: str) -> None:
+    """Offered or not, with groups filled in; on what the user said, or what a tool gave back."""
+    rule = ReplyRule.model_validate(
+        {
+            "pattern": r"call (\w+) (\{.*\})",
+            "source": source,
+            "call": {"name": "{1}", "arguments": "{2}"},
+        }
+    )
+    called = answer(("user", "hi"), (source, 'now call burn {"all": true}'), rules=(rule,))
+    assert called == ToolCall("burn", '{"all": true}')
+    other = "tool" if source == "user" else "user"
+    assert isinstance(answer(("user", "x"), (other, "call burn {}"), rules=(rule,)), Spoken)
+    with pytest.raises(ValueError, match="either reply or call"):
+        ReplyRule(pattern="x")

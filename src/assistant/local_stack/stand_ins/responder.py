@@ -1,8 +1,10 @@
 """A scripted conversationalist with manners."""
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import Any
 
 from assistant.local_stack.stand_ins import arithmetic
 from assistant.local_stack.stand_ins.chat_request import (
@@ -62,11 +64,24 @@ def _filled(reply: str, match: re.Match[str]) -> str:
     )
 
 
+def _given_back(messages: Sequence[Message]) -> dict[str, Any]:
+    """What tools gave back so far, as far as it has names; the latest wins."""
+    known: dict[str, Any] = {}
+    for message in messages:
+        if message.role == "tool":
+            try:
+                result = json.loads(message.text)
+            except ValueError:
+                continue
+            known |= result if isinstance(result, dict) else {}
+    return known
+
+
 class Responder:
     """Answers from the conversation alone; `rules` come first, then tools, then manners."""
 
     def __init__(self, rules: Sequence[ReplyRule] = (), clock: Clock = local_now) -> None:
-        self._rules = [(re.compile(rule.pattern, re.IGNORECASE), rule.reply) for rule in rules]
+        self._rules = [(re.compile(rule.pattern, re.IGNORECASE), rule) for rule in rules]
         self._clock = clock
 
     def answer(self, request: ChatRequest) -> Answer:
@@ -78,7 +93,7 @@ class Responder:
             return Spoken(minutes(schema, messages[1].text))
         last = messages[-1]
         if last.role == "tool":
-            return Spoken(self._results(messages))
+            return self._by_rule("tool", last.text) or Spoken(self._results(messages))
         if last.role in ("system", "developer") and len(messages) > 1:
             return Spoken(self._instructed(last.text))
         said = next((m.text for m in reversed(messages) if m.role == "user"), None)
@@ -101,13 +116,13 @@ class Responder:
         return None
 
     def _reply(self, said: str, messages: Sequence[Message], tools: Sequence[Tool]) -> Answer:
-        for pattern, reply in self._rules:
-            if match := pattern.search(said):
-                return Spoken(_filled(reply, match))
+        ruled = self._by_rule("user", said)
+        if ruled is not None:
+            return ruled
         words = plain(said)
         tool = choose(tools, words)
         if tool is not None:
-            return call_for(tool, words)
+            return call_for(tool, words, _given_back(messages))
         for manner, speak in MANNERS:
             if manner.search(words):
                 return Spoken(speak(self, said, words, messages))
@@ -115,6 +130,16 @@ class Responder:
         if result is not None:
             return Spoken(result)
         return Spoken(f"I heard you say: {said.strip()}" if words else "I did not catch that.")
+
+    def _by_rule(self, source: str, text: str) -> Answer | None:
+        for pattern, rule in self._rules:
+            match = pattern.search(text) if rule.source == source else None
+            if match is None:
+                continue
+            if rule.call is not None:
+                return ToolCall(_filled(rule.call.name, match), _filled(rule.call.arguments, match))
+            return Spoken(_filled(rule.reply or "", match))
+        return None
 
     @staticmethod
     def _results(messages: Sequence[Message]) -> str:

@@ -1,10 +1,11 @@
-"""The YAML that extends the stand-ins: what to reply, and what scripted recognition hears."""
+"""The YAML that extends the stand-ins: what to reply or call, and what recognition hears."""
 
 import re
 from pathlib import Path
+from typing import Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from assistant.local_stack.stand_ins.errors import ScriptError
 
@@ -19,17 +20,28 @@ DEFAULT_UTTERANCES = (
 )
 
 
-class ReplyRule(BaseModel):
-    """One pattern and its answer.
+class CallRule(BaseModel):
+    """A tool to call, offered or not; `arguments` is its JSON. Both may hold groups, as replies."""
 
-    `pattern` is a regular expression searched in what the user said, ignoring case. `reply` may
-    hold `{0}` (the whole match) and `{1}`, `{2}`... (its groups).
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = Field(min_length=1)
+    arguments: str = "{}"
+
+
+class ReplyRule(BaseModel):
+    """One pattern and what follows from it: words, or the call of a tool.
+
+    `pattern` is a regular expression searched, ignoring case, in what the user said, or in what a
+    tool gave back. `reply` may hold `{0}` (the whole match) and `{1}`, `{2}`... (its groups).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     pattern: str = Field(min_length=1)
-    reply: str = Field(min_length=1)
+    source: Literal["user", "tool"] = "user"
+    reply: str | None = Field(default=None, min_length=1)
+    call: CallRule | None = None
 
     @field_validator("pattern")
     @classmethod
@@ -39,6 +51,12 @@ class ReplyRule(BaseModel):
         except re.error as error:
             raise ValueError(f"not a regular expression: {error}") from error
         return value
+
+    @model_validator(mode="after")
+    def _one_answer(self) -> Self:
+        if (self.reply is None) == (self.call is None):
+            raise ValueError("needs either reply or call")
+        return self
 
 
 class Script(BaseModel):

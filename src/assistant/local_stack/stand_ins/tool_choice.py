@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from assistant.local_stack.stand_ins.arithmetic import with_digits
@@ -74,17 +74,32 @@ def choose(tools: Sequence[Tool], said: str) -> Tool | None:
         wanted = [word for word in name if word not in SILENT_NAME_WORDS] or name
         if all(stem(word) in heard for word in wanted) and (best is None or len(wanted) > best[0]):
             best = (len(wanted), tool)
-    return best[1] if best else None
+    return best[1] if best else _by_choice(tools, heard)
 
 
-def call_for(tool: Tool, said: str) -> ToolCall:
-    """A call of `tool` with every required argument, and the others that the words name."""
+def _by_choice(tools: Sequence[Tool], heard: set[str]) -> Tool | None:
+    """The tool of one argument whose choices the words name: "the technician, please"."""
+    for tool in tools:
+        properties: dict[str, Any] = tool.function.parameters.get("properties") or {}
+        if len(properties) == 1:
+            (described,) = properties.values()
+            choices = (str(choice).lower() for choice in described.get("enum") or ())
+            if any(stem(choice) in heard for choice in choices):
+                return tool
+    return None
+
+
+def call_for(tool: Tool, said: str, known: Mapping[str, Any] | None = None) -> ToolCall:
+    """A call of `tool` with every required argument, and the others that the words name.
+
+    `known` is what earlier tools gave back; it fills in texts that the words do not name.
+    """
     schema = tool.function.parameters
     properties: dict[str, Any] = schema.get("properties") or {}
     required = schema.get("required") or []
     arguments = {}
     for name, described in properties.items():
-        value = _argument(name, described, said, tool)
+        value = _argument(name, described, said, tool, known or {})
         if name in required or value not in (None, ""):
             arguments[name] = value if value is not None else _empty(described)
     return ToolCall(tool.function.name, json.dumps(arguments, ensure_ascii=False))
@@ -100,7 +115,9 @@ def _kind(described: dict[str, Any]) -> str:
     return next((str(kind) for kind in kinds if kind != "null"), "string")
 
 
-def _argument(name: str, described: dict[str, Any], said: str, tool: Tool) -> Any:
+def _argument(
+    name: str, described: dict[str, Any], said: str, tool: Tool, known: Mapping[str, Any]
+) -> Any:
     kind = _kind(described)
     choices = described.get("enum")
     if choices:
@@ -115,9 +132,22 @@ def _argument(name: str, described: dict[str, Any], said: str, tool: Tool) -> An
     if kind != "string":
         return None
     named = re.search(rf"\b{re.escape(name.replace('_', ' '))}\s+(?:is\s+)?(.+)", said)
+    if named is None and isinstance(known.get(name), str) and "pattern" not in described:
+        return known[name]
     led = re.search(LEADS + r"(.+)", _after_name(tool, said))
     found = (named or led or [said, _without_name(tool, said)])[1]
-    return re.sub(r"\s+(?:please|now|today)$", "", found.strip())
+    found = re.sub(r"\s+(?:please|now|today)$", "", found.strip())
+    return _fitting(described.get("pattern"), found, said)
+
+
+def _fitting(pattern: Any, found: str, said: str) -> str:
+    """What was found, or else the first of the words that has the wanted form; digits in a row
+    are one word.
+    """
+    if not isinstance(pattern, str):
+        return found
+    digits = re.sub(r"(?<=\b\d) (?=\d\b)", "", with_digits(said))
+    return next((word for word in (found, *digits.split()) if re.search(pattern, word)), found)
 
 
 def _after_name(tool: Tool, said: str) -> str:
