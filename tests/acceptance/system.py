@@ -77,9 +77,13 @@ class System:
 
 @asynccontextmanager
 async def running_system(
-    folder: Path, *, environ: Mapping[str, str] | None = None, webhook_port: int | None = None
+    folder: Path,
+    *,
+    environ: Mapping[str, str] | None = None,
+    script: Path | None = None,
+    webhook_port: int | None = None,
 ) -> AsyncIterator[System]:
-    """Everything, ready; `environ` goes to the service and the worker.
+    """Everything, ready; `environ` goes to the service and the worker, `script` to the stand-ins.
 
     `webhook_port`: where LiveKit sends its webhooks instead of to the service.
     """
@@ -129,7 +133,11 @@ async def running_system(
         ),
         stand_ins_part(
             port=ports["stand-ins"],
-            env={**base, "ASSISTANT_STAND_IN_LLM_TTFT_S": str(LLM_TTFT_S)},
+            env={
+                **base,
+                "ASSISTANT_STAND_IN_LLM_TTFT_S": str(LLM_TTFT_S),
+                **({"ASSISTANT_STAND_IN_SCRIPT": str(script)} if script else {}),
+            },
             cwd=PROJECT,
         ),
         service_part(port=ports["service"], env=shared, needs=servers, cwd=PROJECT),
