@@ -1,4 +1,8 @@
-"""Logging: structlog through stdlib, one constant event name and fields a line."""
+"""Logging: structlog through stdlib, one constant event name and fields a line.
+
+Nothing personal gets into a log: secrets by their fields' names, what callers say by the mark that
+the SDK sets (`lk.pii.`), and e-mail addresses, phone and card numbers wherever they stand.
+"""
 
 import logging
 import logging.config
@@ -8,11 +12,20 @@ from typing import Any, Literal
 
 import structlog
 
+from assistant.redaction import redacted, redacted_value
+
 _RESERVED = (frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}) - {
     "exc_info",
     "stack_info",
 }
 _REDACTED_FIELDS = ("token", "secret", "api_key", "authorization", "password")
+# What the SDK itself says to hold somebody's words. Source: livekit-agents 1.8.9.
+_WORDS_PREFIX = "lk.pii."
+# Ids, that may look like numbers of somebody's; a line without them helps nobody.
+_NEVER_PERSONAL = frozenset(
+    {"timestamp", "level", "logger", "session", "room", "worker", "attempt", "jobID", "roomID"}
+)
+_OURS = ("assistant", "token_service")
 
 
 def configure(*, level: str, style: Literal["auto", "json", "text"]) -> None:
@@ -21,10 +34,11 @@ def configure(*, level: str, style: Literal["auto", "json", "text"]) -> None:
     `style` "auto" writes text on a terminal and JSON lines elsewhere.
     """
     as_text = style == "text" or (style == "auto" and sys.stderr.isatty())
-    renderer: list[Any] = (
-        [structlog.dev.ConsoleRenderer()]
+    renderer: Any = (
+        # Its other way of showing exceptions has all variables' values.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if as_text
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(default=str)]
+        else structlog.processors.JSONRenderer(default=str)
     )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
@@ -32,9 +46,13 @@ def configure(*, level: str, style: Literal["auto", "json", "text"]) -> None:
             structlog.stdlib.add_log_level,
             structlog.stdlib.ExtraAdder(),
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            _redact,
         ],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *renderer],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            _redact,
+            renderer,
+        ],
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
@@ -78,8 +96,46 @@ def _unreserve(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
 
 
 def _redact(_logger: Any, _method: str, event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A last guard: a field with a secret's name never reaches the output."""
-    return {
-        key: "[redacted]" if any(part in key.lower() for part in _REDACTED_FIELDS) else value
-        for key, value in event.items()
-    }
+    """A last guard over every field, the event's name and an exception's text among them."""
+    return {key: _shown(key, value) for key, value in event.items()}
+
+
+def _shown(key: str, value: Any) -> Any:
+    if key.startswith(_WORDS_PREFIX) or any(part in key.lower() for part in _REDACTED_FIELDS):
+        return "[redacted]"
+    if key in _NEVER_PERSONAL or value is None or isinstance(value, int | float):
+        return value
+    if isinstance(value, str):
+        return redacted(value)
+    if isinstance(value, dict | list | tuple):
+        return redacted_value(value)
+    # What the renderer would make of it, or of its attributes, is not ours to know.
+    return redacted(str(value))
+
+
+class _PlaceOnly(logging.Filter):
+    """Leaves of a record what cannot hold anybody's words: where it comes from, and how bad it is.
+
+    Our own records keep event and fields, which are never words, but not an exception's text.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[0] if record.exc_info else None
+        record.exc_info, record.exc_text, record.stack_info = None, None, None
+        if not record.name.startswith(_OURS):
+            for name in vars(record).keys() - _RESERVED - {"exc_info", "stack_info"}:
+                delattr(record, name)
+            record.msg, record.args = "library.said", ()
+            record.place = f"{record.module}:{record.lineno}"
+        if error is not None:
+            record.error_type = error.__name__
+        return True
+
+
+def withhold_words() -> None:
+    """From now on no line of this process says what a library or an exception has to say.
+
+    For a job of a conversation of which nothing may be written down.
+    """
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_PlaceOnly())

@@ -15,6 +15,7 @@ LIGHT = (
     "assistant.errors",
     "assistant.addresses",
     "assistant.hangup",
+    "assistant.redaction",
 )
 
 # For the modules under the first name: what of ours they may import, beside themselves.
@@ -34,13 +35,17 @@ ARROWS = {
     "assistant.operator": ("assistant.sessions", "assistant.catalog", *LIGHT),
     "assistant.rehearsal": LIGHT,
     "assistant.settings": LIGHT,
-    "assistant.log": (),
+    "assistant.log": ("assistant.redaction",),
+    "assistant.redaction": ("assistant.spoken_numbers",),
+    "assistant.spoken_numbers": (),
     "assistant.errors": (),
     "assistant.addresses": (),
     "assistant.hangup": (),
 }
 IO = ("asyncio", "aiohttp", "livekit", "redis", "starlette", "uvicorn", "httpx", "socket")
 PURE = (
+    "assistant.redaction",
+    "assistant.spoken_numbers",
     "assistant.catalog",
     "assistant.sessions.record",
     "assistant.sessions.events",
