@@ -104,8 +104,9 @@ class ReportAnswer(Answer):
     """From the one to the other; null: it did not begin, or lives."""
     attempts: int
     turns: TurnsAnswer
-    user_messages: int
-    agent_messages: int
+    user_messages: int | None
+    """Null: the session has no words written down."""
+    agent_messages: int | None
     usage: UsageAnswer
     tool_calls: list[ItemAnswer]
     errors: list[TimelineEntry]
@@ -127,8 +128,12 @@ def report_of(
     kept: Kept,
     *,
     asks: bool,
+    words: bool = True,
 ) -> ReportAnswer:
-    """The report as far as it is known; `asks`: the agent wants a language model's part."""
+    """The report as far as it is known.
+
+    `asks`: the agent wants a language model's part; `words`: what is said is written down.
+    """
     said = [item.role for item in items]
     ended = session.ended_at
     started = session.active_at
@@ -145,13 +150,13 @@ def report_of(
         duration_s=None if started is None or ended is None else max(ended - started, 0.0),
         attempts=session.attempt,
         turns=_turns([entry["data"] for entry in timeline if entry["name"] == "turn.completed"]),
-        user_messages=said.count("user"),
-        agent_messages=said.count("assistant"),
+        user_messages=said.count("user") if words else None,
+        agent_messages=said.count("assistant") if words else None,
         usage=_usage(kept),
         tool_calls=[ItemAnswer.of(item) for item in items if item.tool is not None],
         errors=list(_errors(timeline))[:MAX_ERRORS],
         outcome=_outcome(kept.analysis),
-        outcome_missing=_why_no_outcome(session, kept, asks=asks),
+        outcome_missing=_why_no_outcome(session, kept, asks=asks, words=words),
         recordings=[
             RecordingAnswer(attempt=attempt, **stored)
             for attempt, stored in kept.recordings.items()
@@ -160,9 +165,11 @@ def report_of(
     )
 
 
-def _why_no_outcome(session: Session, kept: Kept, *, asks: bool) -> str | None:
+def _why_no_outcome(session: Session, kept: Kept, *, asks: bool, words: bool) -> str | None:
     if kept.analysis is not None or not asks:
         return None
+    if not words:
+        return "no word of the conversation is written down"
     if not session.terminal or not kept.ready:
         return "the conversation is not over, or its report is being made"
     if session.active_at is None:

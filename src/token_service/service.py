@@ -274,9 +274,9 @@ class SessionService:
         spec = self._parts.catalog.resolve(
             overrides, public=public, session_timeout_s=self._settings.session_timeout_s
         )
-        if spec.recording.enabled and self._parts.recordings is None:
+        if spec.record == "audio" and self._parts.recordings is None:
             reason = "ASSISTANT_RECORDINGS_URL is not set"
-            raise OverrideNotAllowedError("recording", spec.name, reason)
+            raise OverrideNotAllowedError("record", spec.name, reason)
         return spec
 
     def _new(

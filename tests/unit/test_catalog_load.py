@@ -281,7 +281,8 @@ MISTAKES: list[tuple[tuple[str, str], list[str]]] = [
         [
             (
                 "18: agents.helper.public.fields[0]: expected one of 'systemPrompt', 'greeting', "
-                "'language', 'metadata', 'maxDuration', got 'lang'; did you mean 'language'?"
+                "'language', 'metadata', 'maxDuration', 'maxTokens', 'maxCost', 'record', "
+                "got 'lang'; did you mean 'language'?"
             )
         ],
     ),

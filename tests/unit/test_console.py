@@ -35,7 +35,8 @@ agents:
     stt: {provider: assemblyai}
     llm: {provider: groq}
     tts: {provider: inworld, voice: her}
-    recording: {enabled: true, consent: You are recorded.}
+    record: audio
+    recording: {consent: You are recorded.}
     tools: [{type: transfer, to: {house: For the house.}}]
     variables: {user_name: friend}
   house:
@@ -83,7 +84,7 @@ def test_the_agent_is_that_of_a_session(catalog: Catalog) -> None:
     assert (spec.voice, spec.instructions) == ("Ashley", "Help Ada = B.")
     assert spec.team["house"].instructions == "Keep house for nobody."
     for one in (spec, spec.team["house"]):
-        assert (one.modality, one.recording.enabled) == ("text", False)
+        assert (one.modality, one.record) == ("text", "none")
 
 
 def test_a_missing_key_is_named(catalog: Catalog) -> None:

@@ -66,8 +66,10 @@ def test_a_missing_outcome_has_a_reason() -> None:
     unready = report_of(OVER, [], [], Kept(), asks=True)
     gone = report_of(OVER, [], [], Kept(ready=True), asks=True)
     never = report_of(replace(OVER, active_at=None), [], [], Kept(ready=True), asks=True)
-    said = [report.outcome_missing for report in (unready, gone, never)]
-    assert [text and text.split()[-1] for text in said] == ["made", "asked", "joined"]
+    silent = report_of(OVER, [], [], Kept(ready=True), asks=True, words=False)
+    said = [report.outcome_missing for report in (unready, gone, never, silent)]
+    assert [text and text.split()[-1] for text in said] == ["made", "asked", "joined", "down"]
+    assert (silent.user_messages, silent.agent_messages) == (None, None), "unknown is not 0"
 
 
 def test_a_transcript_as_text() -> None:

@@ -162,6 +162,7 @@ const ENDED: Record<string, string> = {
   max_duration: "The conversation reached its time limit.",
   inactivity: "The conversation closed because nobody spoke for a while.",
   user_away: "The conversation closed because you did not answer for a while.",
+  budget: "The conversation reached its limit of use.",
   no_answer: "The assistant could not answer, so the conversation was closed. Please try again.",
   room_deleted: "The conversation was closed by the service.",
   agent_ended: "The assistant ended the conversation.",

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from assistant.catalog.budget import Budget
 from assistant.catalog.fallbacks import DeadAir, Fallbacks
 from assistant.catalog.fields import (
     AgentName,
@@ -21,6 +22,7 @@ from assistant.catalog.fields import (
     Word,
     wrong,
 )
+from assistant.catalog.privacy import RecordMode
 from assistant.catalog.profiles import ProfileName
 from assistant.catalog.providers import LlmOptions, SttOptions, TtsOptions
 from assistant.catalog.report import Recording, Report
@@ -35,7 +37,16 @@ from assistant.catalog.turns import (
 
 MAX_PROMPTS = 5
 
-PublicField = Literal["systemPrompt", "greeting", "language", "metadata", "maxDuration"]
+PublicField = Literal[
+    "systemPrompt",
+    "greeting",
+    "language",
+    "metadata",
+    "maxDuration",
+    "maxTokens",
+    "maxCost",
+    "record",
+]
 """Names as in a session's `config`. The voice has a list of its own: `public.voices`."""
 
 
@@ -58,6 +69,11 @@ class Limits(Frozen):
     max_duration_s: DurationSeconds | None = None
     """Seconds until a session is ended whatever happens, at most 86400. None: the service's
     `SESSION_TIMEOUT`."""
+    warning_s: WaitSeconds | None = None
+    """Seconds before that end at which the agent says `warning_sentence`. A session that is
+    shorter than twice as long does without. None: never."""
+    warning_sentence: Sentence = "Our time is almost up."
+    """Made ahead in the agent's voice."""
     user_away_timeout_s: WaitSeconds | None = 15.0
     """Seconds of silence on both sides until the caller counts as away. None: never."""
     inactivity_timeout_s: DurationSeconds | None = 600.0
@@ -87,9 +103,10 @@ class Public(Frozen):
     """Whether the talk page offers the agent. If not, a page must know its name."""
     voices: Annotated[tuple[VoiceName, ...], Field(max_length=100)] = ()
     """The voices that a page may choose from, by their names in `voices`. Empty: none."""
-    fields: Annotated[tuple[PublicField, ...], Field(max_length=5)] = ()
+    fields: Annotated[tuple[PublicField, ...], Field(max_length=8)] = ()
     """What else of `config` a page may set. `systemPrompt` lets every visitor use the agent's
-    model for anything; `maxDuration` lets them shorten the session, never lengthen it."""
+    model for anything; `maxDuration`, `maxTokens` and `maxCost` let them lower the session's own
+    bounds, never raise them; `record` lets them have less written down, never more."""
 
 
 class AgentSettings(Frozen):
@@ -142,8 +159,16 @@ class AgentSettings(Frozen):
     """`text`: the agent neither listens nor speaks; both sides write."""
     report: Report = Report()
     """What the language model makes of a conversation that is over."""
+    record: RecordMode = "text"
+    """What of a conversation is written down. `none`: no word of it, only its figures. `text`: what
+    was said and done. `audio`: that, and both sides' sound."""
+    redact: bool = False
+    """Whether e-mail addresses, phone and payment card numbers are taken out of all that is
+    written down or sent out, but for sound."""
     recording: Recording = Recording()
-    """Whether both sides are recorded."""
+    """How both sides are recorded, where they are."""
+    budget: Budget = Budget()
+    """What a session may use of its vendors."""
     public: Public | None = None
     """What a web page's key may do. None: it cannot start this agent at all."""
 

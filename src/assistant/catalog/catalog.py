@@ -19,6 +19,7 @@ from assistant.catalog.agent import (
     primary_language,
     unsupported_language,
 )
+from assistant.catalog.budget import unpriced
 from assistant.catalog.document import Document, path_text, read_document
 from assistant.catalog.errors import (
     CatalogError,
@@ -31,6 +32,7 @@ from assistant.catalog.explain import Finding, explain
 from assistant.catalog.fields import AgentName, Frozen
 from assistant.catalog.overrides import Overrides
 from assistant.catalog.prices import Prices
+from assistant.catalog.privacy import is_more
 from assistant.catalog.profiles import with_profiles
 from assistant.catalog.providers import SttOptions, TtsOptions
 from assistant.catalog.references import check_references
@@ -106,7 +108,11 @@ class Catalog:
             raise CatalogError(_in_order(document, findings)) from error
         if document.problems or findings:
             raise CatalogError(_in_order(document, findings))
-        return cls._of(file, json.dumps(document.data))
+        catalog = cls._of(file, json.dumps(document.data))
+        findings += _costs_unknown(catalog.agents, file.prices)
+        if findings:
+            raise CatalogError(_in_order(document, findings))
+        return catalog
 
     @classmethod
     def from_source(cls, source: str) -> Self:
@@ -178,13 +184,35 @@ class Catalog:
             if reason is not None:
                 raise OverrideNotAllowedError("language", name, reason)
         spec = _decide(name, agent, self.voices, voice=overrides.voice, language=overrides.language)
-        own_limit_s = spec.limits.max_duration_s or session_timeout_s
-        asked_s = overrides.max_duration
-        if public and asked_s is not None and own_limit_s is not None and asked_s > own_limit_s:
-            reason = f"a publishable key may not exceed {own_limit_s:g} s, got {asked_s:g} s"
-            raise OverrideNotAllowedError("maxDuration", name, reason)
+        limits = spec.limits.model_copy(
+            update={"max_duration_s": spec.limits.max_duration_s or session_timeout_s}
+        )
+        spec = spec.model_copy(update={"limits": limits})
+        if public:
+            _check_bounds(spec, overrides)
+        spec = _with_own_words(_with_own_bounds(spec, overrides), overrides)
         spec = _with_team(spec, self.agents)
-        return _filled(_with_words_and_time(spec, overrides, own_limit_s), overrides)
+        self._check_cost(spec, overrides)
+        return _filled(spec, overrides)
+
+    def _check_cost(self, spec: AgentSpec, overrides: Overrides) -> None:
+        """Refuse a budget in money that could not be kept."""
+        if spec.budget.max_cost is None:
+            return
+        for path, provider, model in unpriced(spec, self.prices):
+            field = "voice" if overrides.max_cost is None else "maxCost"
+            reason = f"{path} uses {provider} {model}, which has no price in agents.yaml"
+            raise OverrideNotAllowedError(field, spec.name, reason)
+
+
+def _costs_unknown(agents: Mapping[str, AgentSpec], prices: Prices | None) -> Iterable[Finding]:
+    """Every budget in money of which nobody could say when it is used up."""
+    for name, agent in agents.items():
+        if agent.budget.max_cost is not None:
+            for path, provider, model in unpriced(agent, prices):
+                message = f"{path} has no price: add prices.models.{provider}.{model}"
+                yield Finding(("agents", name, "budget", "max_cost"), message)
+                break  # one problem a path; the next one follows when it is mended
 
 
 def _validated(data: dict[str, Any]) -> AgentsFile:
@@ -290,18 +318,44 @@ def _check_public(agent: str, public: Public, overrides: Overrides) -> tuple[str
     return tuple(sorted(public.voices))
 
 
-def _with_words_and_time(
-    spec: AgentSpec, overrides: Overrides, own_limit_s: float | None
-) -> AgentSpec:
+def _check_bounds(spec: AgentSpec, overrides: Overrides) -> None:
+    """Refuse a publishable key more time, money, tokens or record than the agent gives."""
+    own = {
+        "maxDuration": (overrides.max_duration, spec.limits.max_duration_s, " s"),
+        "maxTokens": (overrides.max_tokens, spec.budget.max_tokens, ""),
+        "maxCost": (overrides.max_cost, spec.budget.max_cost, ""),
+    }
+    for name, (asked, limit, unit) in own.items():
+        if asked is not None and limit is not None and asked > limit:
+            reason = f"a publishable key may not exceed {limit:g}{unit}"
+            raise OverrideNotAllowedError(name, spec.name, reason)
+    if overrides.record is not None and is_more(overrides.record, spec.record):
+        reason = f"a publishable key may not have more written down than '{spec.record}'"
+        raise OverrideNotAllowedError("record", spec.name, reason)
+
+
+def _with_own_words(spec: AgentSpec, overrides: Overrides) -> AgentSpec:
     changes: dict[str, Any] = {}
     if overrides.system_prompt is not None:
         changes["instructions"] = overrides.system_prompt
     if "greeting" in overrides.model_fields_set:
         greeting = overrides.greeting
         changes["greeting"] = greeting if greeting and greeting.strip() else None
-    if overrides.recording is not None:
-        recording = spec.recording.model_copy(update={"enabled": overrides.recording})
-        changes["recording"] = recording
-    limit_s = overrides.max_duration or own_limit_s
-    changes["limits"] = spec.limits.model_copy(update={"max_duration_s": limit_s})
+        # Whatever is in it is this session's, and goes with it.
+        changes["personal"] = True
+    return spec.model_copy(update=changes)
+
+
+def _with_own_bounds(spec: AgentSpec, overrides: Overrides) -> AgentSpec:
+    budget, limits = spec.budget, spec.limits
+    asked = {"max_tokens": overrides.max_tokens, "max_cost": overrides.max_cost}
+    changes: dict[str, Any] = {
+        "limits": limits.model_copy(
+            update={"max_duration_s": overrides.max_duration or limits.max_duration_s}
+        ),
+        "budget": budget.model_copy(
+            update={name: value for name, value in asked.items() if value is not None}
+        ),
+        "record": overrides.record or spec.record,
+    }
     return spec.model_copy(update=changes)

@@ -59,7 +59,7 @@ def required_environment(spec: AgentSpec) -> tuple[EnvRequirement, ...]:
         for tool in spec.tools
         for name in tool.environment
     )
-    if spec.recording.enabled:
+    if spec.record == "audio":
         place = ("ASSISTANT_RECORDINGS_URL",)
         requirements.append(EnvRequirement(place, spec.name, "recording", "a place for recordings"))
     return tuple(dict.fromkeys(requirements))

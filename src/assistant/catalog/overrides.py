@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, PlainValidator
 from pydantic.alias_generators import to_camel
 
+from assistant.catalog.budget import Cost, Tokens
 from assistant.catalog.fields import (
     AgentName,
     DurationSeconds,
@@ -20,6 +21,7 @@ from assistant.catalog.fields import (
     shown,
     wrong,
 )
+from assistant.catalog.privacy import RecordMode
 
 MetadataValue = str | int | float | bool
 
@@ -98,8 +100,13 @@ class Overrides(Frozen):
     max_duration: DurationSeconds | None = None
     """Seconds until the session is ended, more than 0 and at most 86400. It may be longer than
     the agent's own limit for a secret key, only shorter for a publishable one."""
-    recording: bool | None = None
-    """Whether both sides are recorded, whatever the agent says; for secret keys alone."""
+    max_tokens: Tokens | None = None
+    """Tokens of language models until the session is ended; by the rule of `maxDuration`."""
+    max_cost: Cost | None = None
+    """What the session may cost until it is ended; by the rule of `maxDuration`."""
+    record: RecordMode | None = None
+    """What of the conversation is written down: `none`, `text` or `audio`. A publishable key may
+    ask for less than the agent writes down, a secret key for more as well."""
 
     def given(self) -> tuple[str, ...]:
         """The names, as in `config`, of what the session really asks for."""

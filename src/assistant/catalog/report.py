@@ -71,10 +71,8 @@ class Report(Frozen):
 
 
 class Recording(Frozen):
-    """Whether both sides of a conversation are recorded."""
+    """How both sides of a conversation are recorded, where `record` is `audio`."""
 
-    enabled: bool = False
-    """Whether they are. A session's `config.recording` decides otherwise for itself."""
     consent: Annotated[Greeting, FixedWords, AfterValidator(_not_blank)] | None = None
     """What the agent says before anything else where it is recorded. None: nothing; whether
     callers must be told is a question of the law where they live."""

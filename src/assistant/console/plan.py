@@ -96,7 +96,7 @@ def _pair(text: str) -> tuple[str, str]:
 def _for_terminal(spec: AgentSpec, *, writes: bool) -> AgentSpec:
     """The agent without recording, for which there is no session; without voice where it writes."""
     changes: dict[str, object] = {
-        "recording": spec.recording.model_copy(update={"enabled": False}),
+        "record": "none",
         "team": {name: _for_terminal(one, writes=writes) for name, one in spec.team.items()},
     }
     if writes:

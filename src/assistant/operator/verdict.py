@@ -85,6 +85,10 @@ _ENDS: dict[Reason, tuple[str, str | None]] = {
         "the user did not answer the agent's prompts",
         "the agent's `away` in agents.yaml says what it asks, and that it ends then",
     ),
+    Reason.BUDGET: (
+        "it used up its budget of tokens or money",
+        "maxTokens and maxCost of the start, or the agent's `budget` in agents.yaml, set it",
+    ),
     Reason.NO_ANSWER: (
         "the user waited for an answer that never came",
         "provider.failed in the timeline names the vendor, `fallbacks` in agents.yaml another one",

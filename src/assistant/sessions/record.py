@@ -42,6 +42,7 @@ class Reason(StrEnum):
     INACTIVITY = "inactivity"
     USER_AWAY = "user_away"
     NO_ANSWER = "no_answer"
+    BUDGET = "budget"
     ROOM_DELETED = "room_deleted"
     AGENT_ENDED = "agent_ended"
     ERROR = "error"

@@ -1,17 +1,26 @@
 """The agent that talks: its instructions, what was said so far, and its first words."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing, nullcontext
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import NOT_GIVEN, Agent, ChatContext, ModelSettings
-from livekit.agents.llm import ChatMessage, FunctionCall, FunctionCallOutput, Tool
+from livekit.agents import NOT_GIVEN, Agent, ChatContext, FlushSentinel, ModelSettings
+from livekit.agents.llm import ChatChunk, ChatMessage, FunctionCall, FunctionCallOutput, Tool
 from livekit.agents.voice import SpeechHandle
 
 from assistant.catalog.agent import AgentSpec
 from assistant.sessions.direction import Fact
 from assistant.sessions.item import Item, ToolUse
+from assistant.worker.purse import Purse
 from assistant.worker.tools.calling import SdkTool
 
 
@@ -30,7 +39,8 @@ class Assistant(Agent):
     that another agent handed over; None for both: it begins, and greets. `facts` are what a
     backend told the model meanwhile. `audio` gives a sentence that was spoken before, None: it must
     be spoken now. `models` are those of its own, by stage. `equipped` returns when the last of its
-    tools are there; until then it greets, but answers not.
+    tools are there; until then it greets, but answers not. `purse`: what it may still use; None:
+    whatever it takes.
     """
 
     def __init__(
@@ -44,6 +54,7 @@ class Assistant(Agent):
         models: Mapping[str, Any] | None = None,
         equipped: Callable[[], Awaitable[Any]] = at_once,
         audio: Callable[[str], AsyncIterator[rtc.AudioFrame] | None] = none_made,
+        purse: Purse | None = None,
     ) -> None:
         context = _context(said or ())
         if before is not None:
@@ -59,7 +70,9 @@ class Assistant(Agent):
         self._sentence = spec.greeting if said is None else spec.resume_sentence
         self._audio = audio
         self._wait_until_equipped = equipped
-        recorded = said is None and before is None and spec.recording.enabled
+        self._purse = purse
+        self._options = spec.llm
+        recorded = said is None and before is None and spec.record == "audio"
         self._consent = spec.recording.consent if recorded else None
         last = said[-1] if said else None
         #: The user's last words were not answered: the one who was to answer them was lost.
@@ -88,10 +101,23 @@ class Assistant(Agent):
         await self._wait_until_equipped()
         await super().on_user_turn_completed(turn_ctx, new_message)
 
-    def llm_node(
+    async def llm_node(
         self, chat_ctx: ChatContext, tools: list[Tool], model_settings: ModelSettings
-    ) -> Any:
-        return super().llm_node(results_last(chat_ctx), tools, model_settings)
+    ) -> AsyncGenerator[ChatChunk | str | FlushSentinel, None]:
+        """Ask the language model, unless the session has used up what it may use."""
+        purse = self._purse
+        if purse is not None and purse.used_up() is not None:
+            return
+        asked = results_last(chat_ctx)
+        with nullcontext() if purse is None else purse.call(self._options, asked) as call:
+            # Closed at once when it is interrupted, so that its use is counted, and no more of it.
+            async with aclosing(
+                Agent.default.llm_node(self, asked, tools, model_settings)
+            ) as answer:
+                async for chunk in answer:
+                    if call is not None:
+                        call.heard(chunk)
+                    yield chunk
 
 
 def message_of(fact: Fact) -> ChatMessage:

@@ -16,6 +16,7 @@ from livekit.agents.llm import LLM
 
 from assistant import log
 from assistant.catalog.report import Report
+from assistant.redaction import redacted, redacted_value
 from assistant.sessions.item import Item
 
 # While it works the session is over and its slot is free; only the job process waits.
@@ -59,6 +60,22 @@ class Analysis:
     extracted: dict[str, Any] | None = None
     missing: Mapping[str, str] = field(default_factory=dict)
 
+    def redacted(self, wanted: Report) -> "Analysis":
+        """The same without what gives somebody away; facts only if they are still valid then."""
+        missing = dict(self.missing)
+        extracted = redacted_value(self.extracted)
+        if extracted is not None and wanted.extract is not None:
+            validator = jsonschema.Draft202012Validator(wanted.extract.json_schema)
+            if not validator.is_valid(extracted):
+                extracted = None
+                missing["extract"] = "without what was redacted it was not valid"
+        return Analysis(
+            summary=redacted_value(self.summary),
+            criteria=tuple({**one, "reason": redacted(one["reason"])} for one in self.criteria),
+            extracted=extracted,
+            missing=missing,
+        )
+
     def as_json(self) -> dict[str, Any]:
         return {
             "summary": self.summary,
@@ -72,11 +89,9 @@ async def analyse(
     model: LLM[Any], wanted: Report, items: Sequence[Item], tokens: Tokens
 ) -> Analysis:
     """Everything that `wanted` asks for, as far as it can be had in ANALYSIS_TIMEOUT_S."""
-    parts = {"judgement": _judgement_schema(wanted)} if _judges(wanted) else {}
-    if wanted.extract is not None:
-        parts["extract"] = wanted.extract.json_schema
     if not any(item.role == "user" for item in items):
-        return Analysis(missing=dict.fromkeys(parts, "the caller said nothing"))
+        return nothing_of(wanted, "the caller said nothing")
+    parts = _parts(wanted)
     transcript = as_lines(items)
     answers = await asyncio.gather(
         *(_ask_in_time(model, schema, transcript, tokens) for schema in parts.values())
@@ -96,6 +111,19 @@ async def analyse(
         extracted=found.get("extract"),
         missing=missing,
     )
+
+
+def nothing_of(wanted: Report, why: str) -> Analysis:
+    """No part of what is wanted could be had."""
+    return Analysis(missing=dict.fromkeys(_parts(wanted), why))
+
+
+def _parts(wanted: Report) -> dict[str, dict[str, Any]]:
+    """The schema of each answer that is wanted."""
+    parts = {"judgement": _judgement_schema(wanted)} if _judges(wanted) else {}
+    if wanted.extract is not None:
+        parts["extract"] = wanted.extract.json_schema
+    return parts
 
 
 def as_lines(items: Sequence[Item]) -> str:

@@ -17,7 +17,8 @@ from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.records import SessionStore
 from assistant.sessions.usage import Usage
 from assistant.settings import VendorSettings
-from assistant.worker.analysis import Tokens, analyse
+from assistant.worker.analysis import Tokens, analyse, nothing_of
+from assistant.worker.purse import Purse
 from assistant.worker.recorder import ON, Recorder
 from assistant.worker.spending import Spending
 from assistant.worker.stages import build_llm
@@ -43,6 +44,7 @@ class Books:
         vendors: VendorSettings,
         spending: Spending,
         recorder: Recorder | None,
+        purse: Purse | None = None,
     ) -> None:
         self._ctx = ctx
         self._store = store
@@ -52,6 +54,7 @@ class Books:
         self._vendors = vendors
         self._spending = spending
         self._recorder = recorder
+        self._purse = purse
         self._conversation: AgentSession[Any] | None = None
 
     def follow(self, conversation: AgentSession[Any]) -> None:
@@ -92,7 +95,7 @@ class Books:
             storing = asyncio.create_task(self._store_recording(), name="store recording")
             try:
                 parts = self._sdk_report()
-                if over and self._spec.report.asks:
+                if over and self._spec.report.asks and self._teller.discretion.keeps_words:
                     parts |= await self._analysis()
             finally:
                 stored = await storing
@@ -128,6 +131,8 @@ class Books:
         return {f"sdk:{self._teller.attempt}": told}
 
     async def _analysis(self) -> dict[str, Any]:
+        if self._purse is not None and self._purse.used_up() is not None:
+            return {"analysis": nothing_of(self._spec.report, "the budget is used up").as_json()}
         items = await self._archive.items(self._teller.session_id)
         options, tokens = self._spec.llm, Tokens()
         try:
@@ -150,6 +155,8 @@ class Books:
                     output_tokens=tokens.output,
                 )
             )
+        if self._spec.redact:
+            found = found.redacted(self._spec.report)
         return {"analysis": found.as_json()}
 
     def _model(self) -> LLM[Any]:

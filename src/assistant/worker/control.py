@@ -70,7 +70,7 @@ class Control:
         """
         session_id = self._teller.session_id
         self._direction = await self._store.direction(session_id)
-        consents = said is None and spec.recording.enabled and spec.recording.consent is not None
+        consents = said is None and spec.record == "audio" and spec.recording.consent is not None
         for order in await self._store.waiting(session_id):
             if isinstance(order.command, Interrupt):
                 # Whom it was to stop is gone, or has not said a word yet.

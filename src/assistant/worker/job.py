@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from livekit import rtc
@@ -30,16 +31,20 @@ from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect, connect_blocking
 from assistant.sessions.store.commands import BLOCK_S, CommandReader, CommandStore
 from assistant.sessions.store.records import Bounds, SessionStore
+from assistant.sessions.usage import Spent, together
 from assistant.settings import WorkerSettings, read
 from assistant.worker import pipeline, stages
 from assistant.worker.away import AwayPrompts
 from assistant.worker.books import Books
 from assistant.worker.control import Control
 from assistant.worker.dead_air import DeadAirGuard
+from assistant.worker.discretion import Discretion
 from assistant.worker.fence import SUPERSEDED, Fence
 from assistant.worker.inactivity import Inactivity
 from assistant.worker.journal import Journal
+from assistant.worker.last_words import last_words
 from assistant.worker.providers import registry
+from assistant.worker.purse import Purse
 from assistant.worker.recorder import recorder_for
 from assistant.worker.reporter import Reporter
 from assistant.worker.sentences import Sentences
@@ -207,6 +212,9 @@ class SessionJob:
 
     async def _converse(self, session: Session) -> None:
         spec = AgentSpec.model_validate_json(session.spec)
+        self._teller.discretion = Discretion.of(spec)
+        if not self._teller.discretion.keeps_words:
+            log.withhold_words()
         self._ctx.room.on("disconnected", self._on_disconnected)
         async with asyncio.TaskGroup() as group:
             # The pipeline is built while the room is being joined: building holds the loop for
@@ -221,16 +229,19 @@ class SessionJob:
             sentences = Sentences(spec, self._settings, stages.models(models).get("tts"))
             troubles = Troubles(self._teller)
             troubles.follow(models)
+            spending = Spending(self._teller.spend, spec, self._prices)
+            purse = await self._purse(spec, spending)
             self._team = Team(
                 spec,
                 self._settings,
                 direction=direction,
                 audio=sentences.audio,
                 built=troubles.follow,
+                purse=purse,
             )
             self._team.prepare()
             self._keep_running(self._team.equip(), "equip")
-            books = self._accompany(conversation, spec)
+            books = self._accompany(conversation, spec, spending, purse)
             self._keep_company(conversation, spec, sentences)
             self._control.attend(conversation, self._team)
         await conversation.start(
@@ -245,6 +256,15 @@ class SessionJob:
         )
         books.recording_started()
         self._keep_running(self._control.run(), "control")
+        for work in last_words(
+            session,
+            spec,
+            self._teller.tell,
+            partial(sentences.say, conversation),
+            purse=purse,
+            session_timeout_s=self._settings.session_timeout_ms / 1000,
+        ):
+            self._keep_running(work, "last words")
 
     async def _said(self) -> list[Item]:
         try:
@@ -254,10 +274,27 @@ class SessionJob:
             _log.warning("job.history_unknown", session=self._session_id, error=str(error))
             return []
 
-    def _accompany(self, conversation: AgentSession[None], spec: AgentSpec) -> Books:
+    async def _purse(self, spec: AgentSpec, spending: Spending) -> Purse | None:
+        """What the session may still use; None: whatever it takes."""
+        if not spec.budget.is_set:
+            return None
+        before = Spent()
+        if self._attempt > 1:
+            kept = await self._archive.kept(self._session_id)
+            before = together(spent for n, spent in kept.usage.items() if n < self._attempt)
+        return Purse(
+            spec.budget, self._prices, spent=spending.so_far, before=before, tell=spending.tell
+        )
+
+    def _accompany(
+        self,
+        conversation: AgentSession[None],
+        spec: AgentSpec,
+        spending: Spending,
+        purse: Purse | None,
+    ) -> Books:
         """Everything that follows the conversation beside the SDK."""
         Journal(self._teller).follow(conversation)
-        spending = Spending(self._teller, spec, self._prices)
         spending.follow(conversation)
         self._books = Books(
             self._ctx,
@@ -268,6 +305,7 @@ class SessionJob:
             vendors=self._settings,
             spending=spending,
             recorder=recorder_for(self._settings, spec, self._session_id, self._attempt),
+            purse=purse,
         )
         self._books.follow(conversation)
         conversation.on("close", self._on_close)

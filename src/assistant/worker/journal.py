@@ -13,7 +13,7 @@ from livekit.agents.llm import ChatMessage, FunctionCall, FunctionCallOutput
 
 from assistant import log
 from assistant.sessions import events as ev
-from assistant.sessions.item import MAX_ITEM_CHARS, Item, ToolUse
+from assistant.sessions.item import Item, ToolUse
 from assistant.worker.teller import Teller
 from assistant.worker.turns import TurnReport, Turns
 
@@ -52,7 +52,7 @@ class Journal:
         item = Item(
             id=message.id,
             role=role,
-            text=(message.text_content or "")[:MAX_ITEM_CHARS],
+            text=message.text_content or "",
             interrupted=message.interrupted,
             at=message.created_at,
             started_at=message.metrics.get("started_speaking_at"),
@@ -109,8 +109,8 @@ def tool_item(call: FunctionCall, output: FunctionCallOutput | None, *, attempt:
         tool=ToolUse(
             name=call.name,
             call_id=call.call_id,
-            arguments=call.arguments[:MAX_ITEM_CHARS],
-            output=(output.output if output else "")[:MAX_ITEM_CHARS],
+            arguments=call.arguments,
+            output=output.output if output else "",
             is_error=output.is_error if output else False,
         ),
     )

@@ -74,7 +74,7 @@ def recorder_for(
     settings: WorkerSettings, spec: AgentSpec, session_id: str, attempt: int
 ) -> "Recorder | None":
     """What records the attempt; None: it is not to be recorded, or there is no place for it."""
-    if not spec.recording.enabled or settings.recordings_url is None:
+    if spec.record != "audio" or settings.recordings_url is None:
         return None
     try:
         recordings = Recordings(settings.recordings_url, endpoint=settings.recordings_endpoint)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from livekit import rtc
-from livekit.agents import tts
+from livekit.agents import NOT_GIVEN, AgentSession, tts
+from livekit.agents.voice import SpeechHandle
 
 from assistant.catalog.agent import AgentSpec
 from assistant.settings import WorkerSettings
@@ -37,6 +38,15 @@ class Sentences:
     def frames(self, text: str | None) -> list[rtc.AudioFrame] | None:
         return self._cache.find(self._spec, text) if text else None
 
+    def say(self, conversation: AgentSession[Any], text: str) -> SpeechHandle:
+        """Have it said to its end, after what is being said; as it was made, if it was."""
+        # Whoever was handed the conversation has a voice of their own.
+        own_voice = conversation.current_agent.id == self._spec.name
+        audio = self.audio(text) if own_voice and self._voice is not None else None
+        return conversation.say(
+            text, audio=NOT_GIVEN if audio is None else audio, allow_interruptions=False
+        )
+
     async def make_missing(self) -> None:
         """Have made what the next caller, or this one in a moment, will need at once."""
         await asyncio.sleep(MAKE_AFTER_S)
@@ -45,7 +55,9 @@ class Sentences:
             return
         # What holds one user's name is of no use to the next.
         own = () if spec.personal else (spec.greeting, spec.resume_sentence)
-        for text in (spec.dead_air.sentence, *own):
+        warning = spec.limits.warning_sentence if spec.limits.warning_s is not None else None
+        farewell = spec.budget.sentence if spec.budget.is_set else None
+        for text in (spec.dead_air.sentence, *own, warning, farewell):
             if text:
                 await self._cache.make(spec, text, voice)
 

@@ -1,6 +1,6 @@
 """What a conversation uses of each vendor's models, told as it goes on."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from livekit.agents import AgentSession
@@ -9,7 +9,6 @@ from livekit.agents.metrics import LLMModelUsage, ModelUsage, STTModelUsage, TTS
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.prices import Prices, cost
 from assistant.sessions.usage import Kind, Spent, Usage, together
-from assistant.worker.teller import Teller
 
 _KINDS: Mapping[str, Kind] = {"llm": "llm", "stt": "stt", "tts": "tts"}
 
@@ -21,8 +20,10 @@ class Spending:
     found by the stage and the model. Source: livekit-agents 1.8.9, `metrics/usage.py`.
     """
 
-    def __init__(self, teller: Teller, spec: AgentSpec, prices: Prices | None) -> None:
-        self._teller = teller
+    def __init__(
+        self, write_down: Callable[[Spent], None], spec: AgentSpec, prices: Prices | None
+    ) -> None:
+        self._write_down = write_down
         self._prices = prices
         self._providers = dict(_providers(spec.model_dump(mode="json")))
         self._conversation: AgentSession[Any] | None = None
@@ -43,7 +44,7 @@ class Spending:
         spent = self.so_far()
         if spent != self._told:
             self._told = spent
-            self._teller.spend(spent)
+            self._write_down(spent)
 
     def so_far(self) -> Spent:
         used = self._conversation.usage.model_usage if self._conversation else ()

@@ -14,6 +14,7 @@ from assistant.sessions.item import Item
 from assistant.settings import VendorSettings
 from assistant.worker import stages
 from assistant.worker.agent import Assistant, none_made
+from assistant.worker.purse import Purse
 from assistant.worker.stages import Stages
 from assistant.worker.tools.allowance import Allowance
 from assistant.worker.tools.calling import SdkTool
@@ -31,10 +32,11 @@ class Team:
         direction: Direction | None = None,
         audio: Callable[[str], AsyncIterator[rtc.AudioFrame] | None] = none_made,
         built: Callable[[Stages], None] = lambda _stages: None,
+        purse: Purse | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         """`direction`: how the conversation was directed so far, None: not at all. `built` learns
-        of the models of those that come by a transfer.
+        of the models of those that come by a transfer; `purse` is everybody's.
         """
         self._first = spec
         #: How the conversation is directed, for every agent that is built from now on.
@@ -43,6 +45,7 @@ class Team:
         self._vendors = vendors
         self._audio = audio
         self._built = built
+        self._purse = purse
         self._toolbox = Toolbox(environ, Allowance(spec.tool_limits))
         self._tools: dict[str, list[SdkTool]] = {}
         self._models: dict[str, Stages] = {}
@@ -85,7 +88,8 @@ class Team:
         """
         spec = self._specs[talking_agent(self._first, said or (), self.direction)]
         # Whoever begins tells the caller what holds for the whole session.
-        return self._agent(spec.model_copy(update={"recording": self._first.recording}), said=said)
+        session_wide = {"record": self._first.record, "recording": self._first.recording}
+        return self._agent(spec.model_copy(update=session_wide), said=said)
 
     async def adopt(self, spec: AgentSpec, conversation: AgentSession[Any]) -> Assistant:
         """An agent from outside, with all those that it may hand over to, to take over now.
@@ -129,6 +133,7 @@ class Team:
             equipped=self.equipped,
             audio=self._audio if spec.tts == self._first.tts else none_made,
             models=stages.models(self._own_models(spec)),
+            purse=self._purse,
         )
         if not self._all_there.is_set():
             self._agents.append(agent)

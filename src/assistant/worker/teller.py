@@ -7,6 +7,7 @@ from assistant.sessions import events as ev
 from assistant.sessions.item import Item
 from assistant.sessions.metadata import JobMetadata
 from assistant.sessions.usage import Spent
+from assistant.worker.discretion import NOTHING, Discretion
 from assistant.worker.reporter import Reporter
 
 
@@ -18,6 +19,8 @@ class Teller:
         self._worker = worker
         self.session_id = metadata.session
         self.attempt = metadata.attempt
+        #: What may be told of what is said: nothing, until the session's agent is known.
+        self.discretion: Discretion = NOTHING
         #: Whether the session knows why this job ends, or need not.
         self.accounted = False
 
@@ -37,8 +40,10 @@ class Teller:
         self.tell(lost)
 
     def keep(self, item: Item) -> None:
-        """Have something kept that was said."""
-        self._reporter.keep(self.session_id, self.attempt, item)
+        """Have something kept that was said, as far as it may be."""
+        kept = self.discretion.item(item)
+        if kept is not None:
+            self._reporter.keep(self.session_id, self.attempt, kept)
 
     def spend(self, spent: Spent) -> None:
         """Have written down what this attempt has used so far, in all."""

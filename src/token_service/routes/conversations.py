@@ -61,8 +61,9 @@ class ConversationRoutes:
             kept = await self._archive.kept(session.id)
             items = await self._archive.items(session.id)
             timeline = await self._store.timeline(session.id)
-        wanted = AgentSpec.model_validate_json(session.spec).report
-        return answer(report_of(session, timeline, items, kept, asks=wanted.asks))
+        spec = AgentSpec.model_validate_json(session.spec)
+        words = spec.record != "none"
+        return answer(report_of(session, timeline, items, kept, asks=spec.report.asks, words=words))
 
     async def recording(self, request: Request) -> Response:
         """The sound, as a stream; of the latest attempt that has one, unless one is named."""
