@@ -20,6 +20,7 @@ from assistant.rehearsal.scenario import Call
 from assistant.rehearsal.speech import speak
 from tests.acceptance.recovery import identity, kill_job, watched, whereabouts
 from tests.acceptance.system import PROJECT, System, running_system
+from tests.redis_dump import keys_with
 from tests.s3_server import S3Server, running_s3
 from tests.timing import scaled
 
@@ -40,6 +41,8 @@ LONG = (
 )
 CONSENT = "This call is recorded."
 MET, UNMET = "The caller was told the time.", "The caller ordered a pizza with mushrooms."
+WARNING, WARNING_S, CAREFUL_S = "We have to stop in a moment.", 5.0, 14.0
+FAREWELL = "We have talked enough for today."
 EXTRACT = {
     "type": "object",
     "properties": {
@@ -59,12 +62,21 @@ PRICES = {
 
 
 def _write_agents(path: Path) -> None:
-    """The project's agents, and two of our own, of which one has no price."""
+    """The project's agents, and some of our own, of which one has no price."""
     document = yaml.safe_load((PROJECT / "agents.yaml").read_text(encoding="utf-8"))
     agents = document["agents"]
     report = {"summary": True, "success_criteria": [MET, UNMET], "extract": {"schema": EXTRACT}}
-    recording = {"enabled": True, "consent": CONSENT}
-    agents["reporter"] = {**agents["assistant"], "report": report, "recording": recording}
+    audio = {"record": "audio", "recording": {"consent": CONSENT}}
+    agents["reporter"] = {**agents["assistant"], "report": report, **audio}
+    agents["silent"] = {**agents["assistant"], "report": report, "record": "none"}
+    warning = {"warning_s": WARNING_S, "warning_sentence": WARNING}
+    agents["careful"] = {**agents["assistant"], "report": report, "redact": True, "limits": warning}
+    agents["thrifty"] = {
+        **agents["assistant"],
+        "instructions": "x" * 400,  # 100 tokens of every call
+        "report": report,
+        "budget": {"max_tokens": 200, "sentence": FAREWELL},
+    }
     unpriced = {**agents["assistant"]["llm"], "model": "llama-3.1-8b-instant"}
     agents["unpriced"] = {**agents["assistant"], "llm": unpriced}
     document["prices"] = PRICES
@@ -338,3 +350,91 @@ async def test_a_job_killed_at_the_end_leaves_a_report(system: System) -> None:
     assert report["usage"]["cost"] > 0
     async with httpx.AsyncClient(base_url=system.stand_ins_url) as stand_ins:
         await stand_ins.delete("/control/faults")
+
+
+async def test_no_word_of_a_silent_session_is_left(system: System, folder: Path) -> None:
+    """Neither while it lives nor after, in Redis or in a log; its figures are all there."""
+    spoken = "marmalade sandwiches in a zeppelin"
+    async with system.service() as service, Call(service, config={"agent": "silent"}) as call:
+        await call.agent_joins()
+        await call.greeting()
+        turn = await call.turn(await speak(f"Repeat after me: {spoken}."))
+        await call.caller.type("Repeat after me: the quick brown armadillo.")
+        await call.caller.wait_for_line("agent", lambda line: "armadillo" in line.text, ANSWER_S)
+        await call.caller.wait_for_agent_state("listening", ANSWER_S)
+        words = [*spoken.split(), *turn.understood.split(), "armadillo"]
+        words = [word.strip(".,").lower() for word in words if len(word) > 7]
+        assert len(words) > 4
+        assert keys_with(system.redis_url, *words) == []
+        await call.end()
+    async with system.http() as http:
+        report = await ready_report(http, call.session_id)
+        transcript = await shown(http, call.session_id, "transcript")
+    assert keys_with(system.redis_url, *words) == []
+    assert keys_with(system.redis_url, call.session_id)
+    for log in (folder / "logs").iterdir():
+        if log.name.startswith(("worker", "service")):
+            told = log.read_text(encoding="utf-8").lower()
+            assert told
+            assert [word for word in words if word in told] == []
+    assert (transcript["items"], report["toolCalls"], report["recordings"]) == ([], [], [])
+    assert (report["outcome"], report["userMessages"]) == (None, None)
+    assert "no word" in report["outcomeMissing"]
+    assert report["turns"]["count"] == 2
+    assert report["turns"]["latencies"]["llm_ttft_s"]["count"] == 2
+    assert report["usage"]["cost"] > 0
+
+
+async def test_numbers_are_redacted_and_the_end_is_announced(system: System) -> None:
+    """What was typed and what was answered, in transcript, sum and Redis; the talk itself is as is.
+
+    The caller hears of the end before it comes.
+    """
+    config = {"agent": "careful", "maxDuration": CAREFUL_S}
+    async with system.service() as service, Call(service, config=config) as call:
+        await call.agent_joins()
+        await call.greeting()
+        said = "my card is 4111 1111 1111 1111 and I am jane dot doe at example dot com"
+        await call.caller.type(f"Repeat after me: {said}.")
+        await call.caller.wait_for_line("agent", lambda line: "4111" in line.text, ANSWER_S)
+        warned = await call.caller.wait_for_line(
+            "agent", lambda line: line.text.strip() == WARNING, scaled(CAREFUL_S)
+        )
+        _, gone_at = await call.caller.wait_for_disconnect(scaled(WARNING_S + 10))
+        assert WARNING_S - 3 < gone_at - warned.first_at < scaled(WARNING_S + 5)
+        assert (await call.session()).reason == "max_duration"
+    async with system.http() as http:
+        report = await ready_report(http, call.session_id)
+        items = (await shown(http, call.session_id, "transcript"))["items"]
+    texts = [item["text"].lower() for item in items]
+    cleaned = "my card is [card] and i am [email]"
+    assert [cleaned in text for text in texts] == [False, True, True, False]
+    assert texts[-1] == WARNING.lower()
+    assert "[card]" in report["outcome"]["summary"].lower() or report["outcome"]["missing"]
+    assert keys_with(system.redis_url, "1111 1111", "1111111", "jane dot doe") == []
+
+
+async def test_a_budget_outlives_its_job_and_ends_the_session(system: System) -> None:
+    """What a killed job had used counts; then comes the farewell, and no further question."""
+    async with system.service() as service, Call(service, config={"agent": "thrifty"}) as call:
+        await call.agent_joins()
+        await call.greeting()
+        await call.caller.type("What is two plus three?")
+        await call.caller.wait_for_line("agent", lambda line: "5" in line.text, ANSWER_S)
+        await call.caller.wait_for_agent_state("listening", ANSWER_S)
+        before = await whereabouts(system, call.session_id)
+        async with watched(system, call.caller.room_name) as watch:
+            kill_job(before.job_pid)
+            await watch.joined(identity(call.session_id, 2), RECOVERY_S)
+        await call.caller.wait_for_agent_state("listening", RECOVERY_S)
+        await call.caller.type("What is three plus four?")
+        await call.caller.wait_for_line("agent", lambda line: "7" in line.text, ANSWER_S)
+        await call.caller.wait_for_line("agent", lambda line: FAREWELL in line.text, ANSWER_S)
+        await call.caller.wait_for_disconnect(ANSWER_S)
+        assert (await call.session()).reason == "budget"
+    async with system.http() as http:
+        report = await ready_report(http, call.session_id)
+    assert (report["reason"], report["detail"]) == ("budget", "its budget is used up: tokens")
+    (llm,) = [model for model in report["usage"]["models"] if model["kind"] == "llm"]
+    assert 200 <= llm["inputTokens"] + llm["outputTokens"] < 400
+    assert report["outcome"]["missing"]["judgement"] == "the budget is used up"
