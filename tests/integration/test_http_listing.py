@@ -1,7 +1,6 @@
 """Listing what is stored, and erasing it."""
 
 import asyncio
-import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +28,7 @@ from tests.integration.http_stack import (
 )
 from tests.integration.session_servers import new_session, running_valkey
 from tests.integration.test_http_bad_input import refused
+from tests.redis_dump import everything
 from tests.timing import scaled
 
 pytestmark = pytest.mark.slow
@@ -143,24 +143,6 @@ def test_lists_and_erasure_are_for_backends(stack: Stack, http: httpx.Client) ->
     assert stack.record(session_id)
 
 
-def everything(stack: Stack) -> str:
-    """All that Redis holds, as text."""
-    readers = {
-        "string": stack.redis.get,
-        "hash": stack.redis.hgetall,
-        "list": lambda key: stack.redis.lrange(key, 0, -1),
-        "set": stack.redis.smembers,
-        "zset": lambda key: stack.redis.zrange(key, 0, -1),
-        "stream": stack.redis.xrange,
-    }
-    found = {}
-    for key in stack.redis.scan_iter("*"):
-        kind = stack.redis.type(key)
-        if kind != "none":
-            found[key] = readers[kind](key)
-    return json.dumps(found, default=repr)
-
-
 async def test_erased_for_good(stack: Stack) -> None:
     """A live session's people are sent away, and Redis holds no trace of it; then it is unknown."""
     session_id, user = new_id("canary"), new_id("canary-user")
@@ -174,7 +156,7 @@ async def test_erased_for_good(stack: Stack) -> None:
         room.on("disconnected", lambda *_: gone.set())
         await room.connect(stack.livekit_url, token)
         stack.redis.rpush(keys.session_items(session_id), "canary-words")
-        assert "canary" in everything(stack)
+        assert "canary" in repr(everything(stack.redis))
         answer = await http.delete(f"/api/sessions/{session_id}")
         assert (answer.status_code, answer.json()) == (200, {"success": True})
         await asyncio.wait_for(gone.wait(), scaled(20))
@@ -183,7 +165,7 @@ async def test_erased_for_good(stack: Stack) -> None:
         assert (await http.get(f"/api/sessions/{session_id}")).status_code == 404
         # What was under way for it finds it gone.
         deadline = time.monotonic() + scaled(20)
-        while session_id in (left := everything(stack)) or user in left:
+        while session_id in (left := repr(everything(stack.redis))) or user in left:
             assert time.monotonic() < deadline, left
             await asyncio.sleep(0.05)
         assert "canary-prompt" not in left

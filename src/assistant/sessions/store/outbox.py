@@ -34,7 +34,9 @@ FAN_OUT_ENTRIES = 100  # One atomic step stays below some milliseconds.
 MAX_WAITING_PER_SESSION = 1000
 # At about 1 kB each, 20 MB an endpoint; beyond it deliveries are dead at once, to be replayed.
 MAX_WAITING = 20_000
-MAX_LISTED = 5000  # done, and dead, of one endpoint, and all of one session; older ones are dropped
+MAX_LISTED = 5000  # done, and dead, of one endpoint; older ones are dropped
+# More than wait for a session, unless it has over 20 endpoints.
+MAX_PER_SESSION = 20 * MAX_WAITING_PER_SESSION
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class Outbox:
                     DELIVERY_KEEP_S,
                     MAX_LISTED,
                     keys.delivery(""),
+                    MAX_PER_SESSION,
+                    keys.ENDPOINTS,
                 ],
             )
         return int(made), int(dead)

@@ -5,8 +5,8 @@
 -- ARGV  1 entries as JSON array of {id, deliveries: [{id, endpoint, session, event, body, score,
 --         keys: {record, queue, due, pending, dead, session}}]}
 --       2 now (Unix s)   3 deliveries that may wait per session   4 and per endpoint
---       5 seconds to keep deliveries   6 deliveries listed per session, and dead ones per endpoint
---       7 prefix of deliveries' keys
+--       5 seconds to keep deliveries   6 dead ones listed per endpoint
+--       7 prefix of deliveries' keys   8 deliveries kept per session   9 prefix of endpoints' keys
 -- Returns how many deliveries were made, and how many found no place and are dead at once.
 
 local made, dead = 0, 0
@@ -17,6 +17,13 @@ local function trim(index, limit)
   local gone = redis.call("ZRANGE", index, 0, extra - 1)
   redis.call("ZREM", index, unpack(gone))
   return gone
+end
+
+-- What its session's index does not name, could not be erased with the session.
+local function forget(id)
+  local found = redis.call("HMGET", ARGV[7] .. id, "endpoint", "status")
+  if found[1] then redis.call("ZREM", ARGV[9] .. found[1] .. ":" .. found[2], id) end
+  redis.call("DEL", ARGV[7] .. id)
 end
 
 local function add(d)
@@ -30,7 +37,7 @@ local function add(d)
   redis.call("EXPIRE", k.record, ARGV[5])
   redis.call("ZADD", k.session, d.score, d.id)
   redis.call("EXPIRE", k.session, ARGV[5])
-  trim(k.session, tonumber(ARGV[6]))
+  for _, old in ipairs(trim(k.session, tonumber(ARGV[8]))) do forget(old) end
   made = made + 1
   if full then
     dead = dead + 1
