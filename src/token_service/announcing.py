@@ -1,4 +1,4 @@
-"""Tells of reports that became ready with a session's end, or that nobody will add to any more."""
+"""What comes due in the archive: reports to be announced, events to be forgotten."""
 
 import asyncio
 
@@ -8,12 +8,16 @@ from assistant.sessions.store.archive import Archive
 
 LOOK_EVERY_S = 0.5
 RETRY_S = 2.0
+FORGET_EVERY_S = 60.0
 
 _log = log.get(__name__)
 
 
 async def announce_reports(archive: Archive) -> None:
-    """Announce until cancelled; any number of replicas may, and each report is told of once."""
+    """Tell of reports that became ready with a session's end, or that nobody adds to any more.
+
+    Until cancelled; any number of replicas may, and each report is told of once.
+    """
     while True:
         try:
             for session_id in await archive.settle():
@@ -22,3 +26,13 @@ async def announce_reports(archive: Archive) -> None:
             _log.warning("report.settle_failed", error=str(error))
             await asyncio.sleep(RETRY_S)
         await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def forget_events(archive: Archive, retention_s: float) -> None:
+    """Drop all sessions' events that are older than records are kept, until cancelled."""
+    while True:
+        try:
+            await archive.forget_events(retention_s)
+        except StoreUnavailableError as error:
+            _log.warning("events.forget_failed", error=str(error))
+        await asyncio.sleep(FORGET_EVERY_S)

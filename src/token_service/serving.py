@@ -23,7 +23,7 @@ from assistant.sessions.store.outbox import Outbox
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import WorkerRegistry
-from token_service.announcing import announce_reports
+from token_service.announcing import announce_reports, forget_events
 from token_service.app import Backend, create_app
 from token_service.deliveries import Deliverer
 from token_service.event_feed import EventFeed, blocking_client
@@ -162,12 +162,14 @@ async def serve(
             following = group.create_task(feed.run(), name="event feed")
             delivering = group.create_task(deliverer.run(), name="webhooks")
             announcing = group.create_task(announce_reports(archive), name="reports")
+            retention_s = settings.session_retention_s
+            forgetting = group.create_task(forget_events(archive, retention_s), name="forget")
             hangup.follow(server.stop)
             reloading = group.create_task(
                 keep_current(catalogs, settings.agents_file, hangup), name="agents.yaml"
             )
             await server.serve(sockets=[listener])
-            for task in (reconciling, following, delivering, announcing, reloading):
+            for task in (reconciling, following, delivering, announcing, forgetting, reloading):
                 task.cancel()
     finally:
         await redis.aclose()

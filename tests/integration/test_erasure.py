@@ -146,3 +146,14 @@ async def test_deliveries_beyond_what_is_listed(redis: Redis, url: str) -> None:
     assert dead > MAX_LISTED
     await make_store(redis).delete("s")
     assert keys_with(url, CANARY) == []
+
+
+async def test_events_are_no_older_than_records(redis: Redis, url: str) -> None:
+    """However few sessions come, what was said does not outlive its record among all events."""
+    await talked(redis, "s", CANARY)
+    later = time.time() + 61
+    await make_store(redis).create(new_session("s-new"))
+    assert await Archive(redis).forget_events(60.0) == 0
+    before = await redis.xlen(keys.EVENTS)
+    assert await Archive(redis, clock=lambda: later).forget_events(60.0) == before
+    assert keys.EVENTS not in keys_with(url, CANARY)

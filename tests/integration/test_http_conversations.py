@@ -125,7 +125,7 @@ def test_erased_with_its_recordings(stack: Stack, talk: tuple[str, str], folder:
 
 def test_without_a_place_nothing_is_recorded(stack: Stack) -> None:
     """A session that asks for it is refused, in words that say what to set."""
-    body = {"sessionId": new_id(), "userId": "u", "config": {"recording": True}}
+    body = {"sessionId": new_id(), "userId": "u", "config": {"record": "audio"}}
     with (
         stack.another_service(ASSISTANT_RECORDINGS_URL="") as url,
         stack.client(BACKEND_KEY, url=url) as backend,

@@ -1,13 +1,14 @@
 """What a session may use, and what is said when its time or its budget ends."""
 
 import asyncio
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from livekit.agents import AgentSession, ChatContext
+from livekit.agents import AgentSession, APIConnectOptions, ChatContext
 from livekit.agents.llm import (
     LLM,
     ChatChunk,
@@ -163,7 +164,6 @@ def spec(tmp_path: Path) -> AgentSpec:
     clock = {"type": "date_time"}
     transfer = {"type": "transfer", "to": {"second": "Always."}}
     first = {**AGENT, "tools": [clock, transfer], "budget": {"max_tokens": 55, "sentence": "Bye."}}
-    first["limits"] = {"max_tool_steps": 50}
     second = {**AGENT, "tools": [clock]}
     document = {"version": 1, "default": "first", "agents": {"first": first, "second": second}}
     file = tmp_path / "agents.yaml"
@@ -191,7 +191,13 @@ async def test_a_runaway_is_stopped_within_its_turn(spec: AgentSpec, words: str)
         spending.follow(conversation)
         await conversation.start(team.begin(None))
         (ending,) = last_words(
-            SESSION, spec, told.append, conversation.say, purse=purse, session_timeout_s=800.0
+            SESSION,
+            spec,
+            told.append,
+            conversation.say,
+            spoken=lambda: conversation.current_speech,
+            purse=purse,
+            session_timeout_s=800.0,
         )
         conversation.generate_reply(user_input=words)
         async with asyncio.timeout(scaled(10)):
@@ -205,3 +211,51 @@ async def test_a_runaway_is_stopped_within_its_turn(spec: AgentSpec, words: str)
     assert (ended.reason, ended.detail) == (Reason.BUDGET, "its budget is used up: tokens")
     tokens = [sum(m.input_tokens + m.output_tokens for m in spent.models) for spent in written]
     assert tokens == [10, 20, 30, 40, 50, 60], "a killed job has used what it had used"
+
+
+class Endless(LLM[Any]):
+    """Begins an answer and never ends it."""
+
+    def chat(self, *, chat_ctx: ChatContext, **_rest: Any) -> "EndlessStream":
+        options = APIConnectOptions(max_retry=0)
+        return EndlessStream(self, chat_ctx=chat_ctx, tools=[], conn_options=options)
+
+
+class EndlessStream(LLMStream):
+    async def _run(self) -> None:
+        delta = ChoiceDelta(role="assistant", content="Once upon a time ")
+        self._event_ch.send_nowait(ChatChunk(id="1", delta=delta))
+        await asyncio.Event().wait()
+
+
+async def test_a_warning_does_not_wait_for_an_endless_answer(spec: AgentSpec) -> None:
+    """It gives the answer half of the time that is left, then it is said."""
+    limits = Limits(warning_s=1.0, warning_sentence="Time is up.", max_duration_s=600.0)
+    spec = spec.model_copy(update={"limits": limits})
+    begun_at = time.time()
+    # Due in 0.3 s.
+    session = replace(SESSION, active_at=begun_at - 598.7, queued_at=None)
+    team = Team(spec, VendorSettings(), environ={})
+    await team.open()
+    async with Endless() as model, AgentSession[None](llm=model) as conversation:
+        await conversation.start(team.begin(None))
+        (warning,) = last_words(
+            session,
+            spec,
+            lambda _event: None,
+            conversation.say,
+            spoken=lambda: conversation.current_speech,
+            purse=None,
+            session_timeout_s=800.0,
+        )
+        answer = conversation.generate_reply(user_input="Tell me a story.")
+        async with asyncio.timeout(scaled(10)):
+            await warning
+            await answer
+            said = conversation.current_speech
+            if said is not None:
+                await said
+        assert time.time() - begun_at >= 0.8
+        assert answer.interrupted
+        assert conversation.history.messages()[-1].text_content == "Time is up."
+    await team.close()

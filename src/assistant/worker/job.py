@@ -261,6 +261,7 @@ class SessionJob:
             spec,
             self._teller.tell,
             partial(sentences.say, conversation),
+            spoken=lambda: conversation.current_speech,
             purse=purse,
             session_timeout_s=self._settings.session_timeout_ms / 1000,
         ):

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 from livekit.agents.voice import SpeechHandle
@@ -17,6 +18,9 @@ LOOK_S = 0.2
 # For the answer that is being spoken, and the farewell behind it.
 FAREWELL_TIMEOUT_S = 20.0
 
+# Of the time before the end: how long an answer may go on before it gives way to the warning.
+PATIENCE = 0.5
+
 Say = Callable[[str], SpeechHandle]
 
 _log = log.get(__name__)
@@ -28,10 +32,14 @@ def last_words(
     tell: Callable[[ev.Event], None],
     say: Say,
     *,
+    spoken: Callable[[], SpeechHandle | None],
     purse: Purse | None,
     session_timeout_s: float,
 ) -> Iterator[Coroutine[Any, Any, None]]:
-    """What is to run beside a conversation that has just begun."""
+    """What is to run beside a conversation that has just begun.
+
+    `say` has a sentence said after what is being said, which `spoken` gives.
+    """
     if purse is not None:
         yield _end_when_empty(session.id, purse, tell, say, spec.budget.sentence)
     now = time.time()
@@ -43,7 +51,8 @@ def last_words(
     )
     # An agent that takes over after that moment leaves it at that.
     if at is not None and at > now:
-        yield _warn(at, say, spec.limits.warning_sentence)
+        patience_s = PATIENCE * (spec.limits.warning_s or 0.0)
+        yield _warn(at, patience_s, spoken, partial(say, spec.limits.warning_sentence))
 
 
 def warning_at(
@@ -63,9 +72,21 @@ def warning_at(
     return end - limits.warning_s if end - active_at >= 2 * limits.warning_s else None
 
 
-async def _warn(at: float, say: Say, sentence: str) -> None:
+async def _warn(
+    at: float,
+    patience_s: float,
+    spoken: Callable[[], SpeechHandle | None],
+    say: Callable[[], SpeechHandle],
+) -> None:
+    """Behind an answer that is being spoken, unless that would take too long."""
     await asyncio.sleep(at - time.time())
-    say(sentence)
+    answer = spoken()
+    if answer is not None:
+        # What waits comes to its end, or is broken off, and does not raise.
+        await asyncio.wait([asyncio.ensure_future(answer.wait_for_playout())], timeout=patience_s)
+        if not answer.done():
+            answer.interrupt(force=True)
+    say()
 
 
 async def _end_when_empty(

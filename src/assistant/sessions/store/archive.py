@@ -167,6 +167,18 @@ class Archive:
             )
         return ids
 
+    async def forget_events(self, older_than_s: float) -> int:
+        """Drop what all sessions' events still tell of so long ago; how many there were.
+
+        Their number alone does not bound their age, where few sessions come.
+        """
+        first_ms = int((self._clock() - older_than_s) * 1000)
+        with translated():
+            dropped = await self._redis.xtrim(
+                keys.EVENTS, minid=max(first_ms, 0), approximate=False
+            )
+        return int(dropped)
+
     async def kept(self, session_id: str) -> Kept:
         """What the session's jobs left for its report."""
         with translated():
