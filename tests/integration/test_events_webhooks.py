@@ -165,7 +165,9 @@ async def test_a_receiver_that_was_down_gets_everything(redis: Redis) -> None:
         await live(store, "a")
 
         async def refused() -> bool:
-            return any(d.attempts >= 2 and d.log[-1].error == "refused" for d in await known(redis))
+            found = await known(redis)
+            tried = any(d.attempts >= 2 and d.log[-1].error == "refused" for d in found)
+            return tried and len(found) == len(LIVED)
 
         await until(refused)
         waiting = await known(redis, status=DeliveryStatus.PENDING)
