@@ -182,7 +182,8 @@ async def test_a_runaway_is_stopped_within_its_turn(spec: AgentSpec, words: str)
     spending = Spending(written.append, spec, None)
     purse = Purse(spec.budget, None, spent=spending.so_far, tell=spending.tell)
     team = Team(spec, VendorSettings(), purse=purse, environ={})
-    await team.open()
+    team.prepare()
+    await team.equip()
     model = Runaway()
     async with (
         model,
@@ -236,7 +237,8 @@ async def test_a_warning_does_not_wait_for_an_endless_answer(spec: AgentSpec) ->
     # Due in 0.3 s.
     session = replace(SESSION, active_at=begun_at - 598.7, queued_at=None)
     team = Team(spec, VendorSettings(), environ={})
-    await team.open()
+    team.prepare()
+    await team.equip()
     async with Endless() as model, AgentSession[None](llm=model) as conversation:
         await conversation.start(team.begin(None))
         (warning,) = last_words(

@@ -327,10 +327,11 @@ def _check_bounds(spec: AgentSpec, overrides: Overrides) -> None:
     }
     for name, (asked, limit, unit) in own.items():
         if asked is not None and limit is not None and asked > limit:
-            reason = f"a publishable key may not exceed {limit:g}{unit}"
+            reason = f"a publishable key may not exceed {limit:g}{unit}, got {asked:g}{unit}"
             raise OverrideNotAllowedError(name, spec.name, reason)
     if overrides.record is not None and is_more(overrides.record, spec.record):
-        reason = f"a publishable key may not have more written down than '{spec.record}'"
+        asked = f"got '{overrides.record}'"
+        reason = f"a publishable key may not record more than '{spec.record}', {asked}"
         raise OverrideNotAllowedError("record", spec.name, reason)
 
 

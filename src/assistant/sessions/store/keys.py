@@ -6,8 +6,8 @@
 | `session:{id}:events` | stream | what happened, bounded | save.lua, note.lua | with the record |
 | `session:{id}:items` | list | what was said and done, bounded | item.lua | with the record |
 | `session:{id}:report` | hash | parts of its report | archive.py | with the record |
-| `session:{id}:commands` | stream | what its job is to do | command_*.lua | with the record |
-| `session:{id}:control` | hash | what they came to | command_*.lua | with the record |
+| `session:{id}:commands` | stream | what its job is to do | command_*.lua | at the end |
+| `session:{id}:control` | hash | what they came to | command_*.lua | at the end |
 | `session:{id}:logs` | list | the same as lines, bounded (older) | save.lua | with the record |
 | `agent:{id}:pid` | string | the active agent's process (older) | save.lua | with the agent |
 | `assistant:events` | stream | the same over all sessions, bounded | same | with the last record |

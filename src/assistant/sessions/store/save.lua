@@ -118,6 +118,11 @@ end
 for _, line in ipairs(more.lines) do redis.call("RPUSH", KEYS[11], line) end
 redis.call("LTRIM", KEYS[11], -ARGV[17], -1)
 
+-- What a backend said of a conversation is for its agents alone, and there will be none any more.
+if fields.status == "ended" or fields.status == "failed" then
+  redis.call("DEL", KEYS[16], KEYS[17])
+end
+
 for _, i in ipairs({1, 2, 8, 11, 14, 16, 17}) do redis.call("EXPIRE", KEYS[i], ARGV[11]) end
 for _, i in ipairs({3, 4, 5, 6, 12, 13, 15}) do keep_for(KEYS[i], ARGV[14]) end
 return version + 1
