@@ -95,7 +95,7 @@ def test_a_session_may_leave_more_or_less(tmp_path: Path) -> None:
     assert catalog.resolve(wishes(record="none"), public=True).record == "none"
     with pytest.raises(OverrideNotAllowedError) as caught:
         catalog.resolve(wishes(record="audio"), public=True)
-    assert "may not have more written down than 'text'" in str(caught.value)
+    assert "may not record more than 'text'" in str(caught.value)
 
 
 def test_a_page_may_only_lower_a_budget(tmp_path: Path) -> None:
