@@ -272,6 +272,7 @@ SERVICE_NAMES = frozenset(
         "ALLOWED_HOSTS",
         "TALK_PAGE_KEY",
         "LIVEKIT_PUBLIC_URL",
+        "CONSOLE",
         "WEB_DIR",
         "TOKEN_TTL",
         "RATE_LIMIT",

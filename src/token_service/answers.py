@@ -31,6 +31,14 @@ class TokenAnswer(Answer):
     about the session must show it. It cannot be asked for again."""
 
 
+class ListenAnswer(Answer):
+    token: str = Field(repr=False)
+    """LiveKit token that hears this session's room, unseen; to be used within a minute."""
+    url: str
+    """LiveKit's address for clients."""
+    room: str
+
+
 class StartAnswer(Answer):
     success: Literal[True] = True
     session_id: str
@@ -192,6 +200,15 @@ class SessionsAnswer(Answer):
         return cls(sessions=found, cursor=cursor)
 
 
+class EventAnswer(Answer):
+    """An event as event streams tell it."""
+
+    session_id: str
+    name: str
+    at: float
+    data: dict[str, Any]
+
+
 class ErasedAnswer(Answer):
     success: Literal[True] = True
 
@@ -334,6 +351,11 @@ class Pool(Answer):
     free: int
 
 
+class WorkerSession(Answer):
+    session_id: str
+    attempt: int
+
+
 class WorkerAnswer(Answer):
     id: str
     host: str
@@ -350,6 +372,8 @@ class WorkerAnswer(Answer):
     """The digest of its agents.yaml. None: an older release, which does not say."""
     beat_age_s: float
     """Seconds since it was last heard."""
+    sessions: list[WorkerSession] | None
+    """Those that it runs, or has promised to run; null: it does not say."""
 
 
 class CatalogAnswer(Answer):
@@ -382,6 +406,10 @@ class StatsAnswer(Answer):
     pool: Pool
     workers: list[WorkerAnswer]
     redis: RedisAnswer
+
+
+class OverviewAnswer(StatsAnswer):
+    at: float
 
 
 class ProblemField(Answer):

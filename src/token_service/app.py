@@ -20,9 +20,13 @@ from assistant.sessions.store.listing import SessionListing
 from assistant.sessions.store.records import SessionStore
 from token_service.access_log import AccessLog
 from token_service.auth import Authenticator
+from token_service.board import Board
+from token_service.checks import Checks
 from token_service.event_streams import EventStreams
+from token_service.figures import Figures
 from token_service.idempotency import HEADER as IDEMPOTENCY_HEADER
 from token_service.idempotency import REPLAYED_HEADER, Idempotency
+from token_service.listening import Listening
 from token_service.live_control import LiveControl
 from token_service.metrics import HttpMetrics, Metrics
 from token_service.openapi import openapi
@@ -35,13 +39,21 @@ from token_service.routes.deliveries import DeliveryRoutes
 from token_service.routes.events import LAST_EVENT_ID_HEADER, EventRoutes
 from token_service.routes.health import HealthRoutes
 from token_service.routes.metrics import MetricsRoute
-from token_service.routes.page import Assets, PageRoutes
+from token_service.routes.operator import OperatorRoutes
+from token_service.routes.page import Assets, ConsoleRoutes, PageRoutes
 from token_service.routes.sessions import SessionRoutes
 from token_service.routes.webhook import WebhookRoute
 from token_service.sealing import Seal
-from token_service.security import HostCheck, SecurityHeaders, hosts_to_answer, page_headers
+from token_service.security import (
+    HostCheck,
+    SecurityHeaders,
+    console_headers,
+    hosts_to_answer,
+    page_headers,
+)
 from token_service.service import SessionService
 from token_service.settings import ServiceSettings
+from token_service.tokens import LISTEN_TTL_S
 from token_service.webhooks import WebhookVerifier
 
 _CLIENT_GONE = 499  # nobody reads it; it is what the log shows
@@ -64,6 +76,10 @@ class Backend:
     #: None: there is no place for recordings.
     recordings: Recordings | None
     control: LiveControl
+    board: Board
+    figures: Figures
+    listening: Listening
+    checks: Checks
 
 
 def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
@@ -141,6 +157,16 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
     health = HealthRoutes(backend.overview, authenticator)
     headers = page_headers(settings.client_livekit_url, settings.allowed_origins)
     page = PageRoutes(backend.catalogs, settings, headers)
+    operator = OperatorRoutes(
+        catalogs=backend.catalogs,
+        figures=backend.figures,
+        board=backend.board,
+        listening=backend.listening,
+        checks=backend.checks,
+        authenticator=authenticator,
+        settings=settings,
+    )
+    console = ConsoleRoutes(settings, console_headers(settings.client_livekit_url))
     description = openapi()
 
     async def describe(_request: Request) -> Response:
@@ -171,6 +197,15 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         ),
         Route("/api/sessions/{session_id}/agent", once(control.agent), methods=["POST"]),
         Route("/api/sessions/{session_id}/mute", once(control.mute), methods=["POST"]),
+        Route(
+            "/api/sessions/{session_id}/listen",
+            once(operator.listen, answer_s=LISTEN_TTL_S),
+            methods=["POST"],
+        ),
+        Route("/api/agents", operator.agents, methods=["GET"]),
+        Route("/api/figures", operator.figures, methods=["GET"]),
+        Route("/api/overview/stream", operator.overview, methods=["GET"]),
+        Route("/api/checks", operator.checks, methods=["GET"]),
         Route("/api/events", events.of_all, methods=["GET"]),
         Route("/api/deliveries", deliveries.index, methods=["GET"]),
         Route("/api/deliveries/{delivery_id}/replay", once(deliveries.replay), methods=["POST"]),
@@ -183,9 +218,14 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         Route("/openapi.json", describe, methods=["GET"]),
         Route("/api/talk", page.talk, methods=["GET"]),
         Route("/", page.index, methods=["GET"]),
+        Route("/console", console.index, methods=["GET"]),
+        Route("/console/", console.index, methods=["GET"]),
     ]
     if settings.talk_page()[0]:
         routes.append(Mount("/assets", app=Assets(Path(settings.web_dir) / "assets")))
+    if settings.console == "on":
+        assets = Path(settings.web_dir) / "console" / "assets"
+        routes.append(Mount("/console/assets", app=Assets(assets)))
     return routes
 
 

@@ -203,7 +203,8 @@ def _user_id(text: str) -> str:
     if not is_user_id(text):
         raise PydanticCustomError(
             "user_id",
-            "must be 1 to 128 printable characters, and must not begin with 'agent-'",
+            "must be 1 to 128 printable characters, and must not begin with 'agent-' "
+            "or 'listener-'",
         )
     if len(text.encode()) > MAX_IDENTITY_BYTES:
         raise PydanticCustomError("user_id", "must have at most 256 bytes as UTF-8")
@@ -222,7 +223,7 @@ UserId = Annotated[
         json_schema_extra={
             "minLength": 1,
             "maxLength": MAX_USER_ID_CHARS,
-            "not": {"pattern": "^agent-"},
+            "not": {"pattern": "^(agent|listener)-"},
             "examples": ["user-7"],
         }
     ),

@@ -5,12 +5,15 @@ ServiceError
 ├── ForbiddenError           a known key that may not do this
 ├── HostRefusedError         the request names a host that is not ours
 ├── RateLimitedError         too many tokens and starts in a minute
+├── SessionNotLiveError      what needs a session with an agent, of one that has none
 ├── NoWorkerError            no worker is running, and starts are not queued
 ├── FullError                no slot, or no place in the queue either
 ├── IdempotencyMismatchError an idempotency key that was used for another request
 ├── IdempotencyInFlightError its first request is not answered yet
 ├── TalkPageOffError         this installation has no talk page
 ├── TalkPageMissingError     it has one, which is not built
+├── ConsoleOffError          this installation has no operator's console
+├── ConsoleMissingError      it has one, which is not built
 ├── WebhookRejectedError     not a webhook of our LiveKit
 ├── TooManyStreamsError      every place for event streams is taken
 ├── DeliveryNotFoundError    no such delivery, or it is not kept any more
@@ -64,6 +67,10 @@ class RateLimitedError(ServiceError):
         return f"more than {self.limit} tokens and starts within a minute"
 
 
+class SessionNotLiveError(ServiceError):
+    """No agent is in this session, nor on its way."""
+
+
 class NoWorkerError(ServiceError):
     """No worker is running, so no agent could come."""
 
@@ -99,6 +106,14 @@ class TalkPageOffError(ServiceError):
 
 class TalkPageMissingError(ServiceError):
     """The talk page is not built; see ASSISTANT_WEB_DIR."""
+
+
+class ConsoleOffError(ServiceError):
+    """There is no operator's console here; see ASSISTANT_CONSOLE."""
+
+
+class ConsoleMissingError(ServiceError):
+    """The operator's console is not built; see ASSISTANT_WEB_DIR."""
 
 
 class WebhookRejectedError(ServiceError):

@@ -11,7 +11,16 @@ from assistant.sessions.record import State, is_session_id, is_user_id
 from assistant.sessions.store.listing import Place, Wanted
 from token_service.errors import QueryInvalidError
 
-PARAMETERS = ("status", "agent", "userId", "createdAfter", "createdBefore", "limit", "cursor")
+PARAMETERS = (
+    "status",
+    "agent",
+    "userId",
+    "search",
+    "createdAfter",
+    "createdBefore",
+    "limit",
+    "cursor",
+)
 MAX_CURSOR_CHARS = 200
 _AGENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TIME = re.compile(r"\d{1,12}(\.\d{1,9})?")
@@ -37,10 +46,14 @@ def wanted_of(request: Request) -> Wanted:
         raise QueryInvalidError("agent", "must be the name of an agent")
     if user_id is not None and not is_user_id(user_id):
         raise QueryInvalidError("userId", "must be 1 to 128 printable characters")
+    search = query.get("search")
+    if search is not None and not is_user_id(search):
+        raise QueryInvalidError("search", "must be 1 to 128 printable characters")
     return Wanted(
         statuses=frozenset(map(State, statuses)),
         agent=agent,
         user_id=user_id,
+        search=search,
         created_after=_time(query, "createdAfter"),
         created_before=_time(query, "createdBefore"),
     )

@@ -21,6 +21,7 @@ from livekit.protocol.models import ParticipantInfo
 from assistant import log
 from assistant.errors import AssistantError
 from assistant.sessions.metadata import JobMetadata
+from assistant.sessions.record import LISTENER_IDENTITY_PREFIX
 
 # LiveKit itself gives up on its nodes after 3 s, and says so; that answer is worth waiting for.
 # Source: psrpc's default timeout, livekit-server 1.13.5.
@@ -144,6 +145,7 @@ class LiveKitGateway:
         participants = people.result()
         if participants is None:
             return Seen(room_exists=listing.result())
+        participants = [p for p in participants if not _listens_in(p)]
         agents = [p for p in participants if p.kind == ParticipantInfo.Kind.AGENT]
         return Seen(
             room_exists=listing.result(),
@@ -272,6 +274,12 @@ class LiveKitGateway:
         self._made.move_to_end(room)
         while len(self._made) > ROOM_MEMORY:
             self._made.popitem(last=False)
+
+
+def _listens_in(participant: ParticipantInfo) -> bool:
+    """Whether it is an operator, who takes no part in the session."""
+    hidden = participant.permission.hidden
+    return hidden and participant.identity.startswith(LISTENER_IDENTITY_PREFIX)
 
 
 @contextmanager

@@ -8,7 +8,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from token_service import answers, bodies, listing, problems, sse
+from token_service import answers, bodies, figures, listing, problems, sse
+from token_service.agents import AgentsAnswer
+from token_service.checks import ChecksAnswer
 from token_service.idempotency import HEADER as IDEMPOTENCY_HEADER
 from token_service.livekit_endpoint import LiveKitTokenBody
 from token_service.report import ReportAnswer
@@ -35,8 +37,8 @@ class Operation:
     once: bool = False
     #: Parameters of the query, which are all text and may all be absent.
     query: tuple[str, ...] = ()
-    #: The answer is an event stream.
-    streams: bool = False
+    #: The answer is an event stream, whose events have this as `data`.
+    tells: type[BaseModel] | None = None
     #: The answer is sound.
     sound: bool = False
     problems: tuple[str, ...] = ()
@@ -54,6 +56,7 @@ _COMMAND = (
     "too_many_commands",
     "command_not_applied",
 )
+_WITHOUT_REDIS = frozenset({"/livez", "/health", "/api/talk", "/api/agents", "/api/checks"})
 _FULL = ("capacity_exhausted", "queue_full", "no_worker")
 
 
@@ -144,7 +147,7 @@ OPERATIONS = (
         answer=None,
         session_key=True,
         query=("lastEventId",),
-        streams=True,
+        tells=answers.EventAnswer,
         problems=(*_STREAM, "session_not_found", "record_unreadable"),
     ),
     Operation(
@@ -197,8 +200,46 @@ OPERATIONS = (
         summary="All sessions' events as they happen; for secret keys",
         answer=None,
         query=("lastEventId",),
-        streams=True,
+        tells=answers.EventAnswer,
         problems=(*_STREAM, "forbidden"),
+    ),
+    Operation(
+        method="post",
+        path="/api/sessions/{sessionId}/listen",
+        summary="A token to hear a live session unseen; for secret keys",
+        once=True,
+        answer=answers.ListenAnswer,
+        problems=("forbidden", "session_not_found", "session_not_live", "record_unreadable"),
+    ),
+    Operation(
+        method="get",
+        path="/api/agents",
+        summary="The agents, with everything decided; for secret keys",
+        answer=AgentsAnswer,
+        problems=("forbidden", "invalid_query"),
+    ),
+    Operation(
+        method="get",
+        path="/api/figures",
+        summary="What happened lately, in steps of time; for secret keys",
+        answer=figures.FiguresAnswer,
+        query=figures.PARAMETERS,
+        problems=("forbidden", "invalid_query"),
+    ),
+    Operation(
+        method="get",
+        path="/api/overview/stream",
+        summary="The figures of this moment, whenever they change; for secret keys",
+        answer=None,
+        tells=answers.OverviewAnswer,
+        problems=("forbidden", *_STREAM),
+    ),
+    Operation(
+        method="get",
+        path="/api/checks",
+        summary="What this replica thinks of its surroundings; for secret keys",
+        answer=ChecksAnswer,
+        problems=("forbidden", "invalid_query"),
     ),
     Operation(
         method="get",
@@ -278,6 +319,7 @@ def openapi() -> str:
     for operation in OPERATIONS:
         models += [(operation.body, "validation")] if operation.body else []
         models += [(operation.answer, "serialization")] if operation.answer else []
+        models += [(operation.tells, "serialization")] if operation.tells else []
     refs, schemas = models_json_schema(
         list(dict.fromkeys(models)), by_alias=True, ref_template=_REF
     )
@@ -308,11 +350,12 @@ def _described(operation: Operation, refs: dict[Any, Any]) -> dict[str, Any]:
             "description": "Done",
             "content": {"application/json": {"schema": schema}},
         }
-    if operation.streams:
+    if operation.tells is not None:
+        # OpenAPI 3.1 has no word for what a stream's events hold.
+        told = refs[(operation.tells, "serialization")]
         responses[str(operation.status)] = {
-            "description": "Server-Sent Events: `id`, `event`, and as `data` sessionId, name, at "
-            "and data",
-            "content": {sse.MEDIA_TYPE: {"schema": {"type": "string"}}},
+            "description": "Server-Sent Events: `event`, and as `data` one line of JSON",
+            "content": {sse.MEDIA_TYPE: {"schema": {"type": "string", "x-event-data": told}}},
         }
     if operation.sound:
         responses[str(operation.status)] = {
@@ -350,7 +393,7 @@ def _codes(operation: Operation) -> set[str]:
         codes |= {"unauthenticated", "host_not_allowed"}
     if operation.once:
         codes |= {"invalid_query", "idempotency_mismatch", "idempotency_in_flight"}
-    if operation.path not in {"/livez", "/health", "/api/talk"}:
+    if operation.path not in _WITHOUT_REDIS:
         codes.add("store_unavailable")
     return codes
 

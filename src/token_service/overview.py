@@ -13,6 +13,7 @@ from token_service.answers import (
     CatalogAnswer,
     HealthAnswer,
     HealthParts,
+    OverviewAnswer,
     Part,
     Pool,
     Queue,
@@ -21,6 +22,7 @@ from token_service.answers import (
     Slots,
     StatsAnswer,
     WorkerAnswer,
+    WorkerSession,
 )
 from token_service.deadline import store_in_time
 from token_service.estimate import estimated_wait_s
@@ -73,7 +75,8 @@ class Overview:
         self._gateway = gateway
         self._settings = settings
         self._health: tuple[float, HealthAnswer] | None = None
-        self._last_webhook_at: float | None = None
+        #: When LiveKit's last webhook came to this replica; None: none since it started.
+        self.last_webhook_at: float | None = None
         self._asking = asyncio.Lock()
 
     async def ready(self) -> None:
@@ -87,14 +90,14 @@ class Overview:
 
     def webhook_arrived(self, at: float) -> None:
         """LiveKit told something at `at` (Unix seconds)."""
-        self._last_webhook_at = at
+        self.last_webhook_at = at
 
     async def health(self) -> HealthAnswer:
         async with self._asking:
             if self._health is None or time.monotonic() >= self._health[0] + HEALTH_AGE_S:
                 answer = await self._ask()
                 self._health = (time.monotonic(), answer)
-            return self._health[1].model_copy(update={"last_webhook_at": self._last_webhook_at})
+            return self._health[1].model_copy(update={"last_webhook_at": self.last_webhook_at})
 
     async def _ask(self) -> HealthAnswer:
         async with asyncio.TaskGroup() as group:
@@ -156,8 +159,9 @@ class Overview:
             ),
             workers=[
                 WorkerAnswer(
-                    **beat.model_dump(include=set(WorkerAnswer.model_fields)),
+                    **beat.model_dump(include=set(WorkerAnswer.model_fields) - {"sessions"}),
                     beat_age_s=round(age_s, 3),
+                    sessions=_sessions(beat),
                 )
                 for beat, age_s in heard
             ],
@@ -168,3 +172,18 @@ class Overview:
                 version=server.version,
             ),
         )
+
+    async def now(self) -> OverviewAnswer:
+        """The same, and when it was so.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer.
+        """
+        stats = await self.stats()
+        return OverviewAnswer(at=time.time(), **dict(stats))
+
+
+def _sessions(beat: Beat) -> list[WorkerSession] | None:
+    if beat.sessions is None:
+        return None
+    return [WorkerSession(session_id=name, attempt=attempt) for name, attempt in beat.sessions]

@@ -62,6 +62,7 @@ _RULES: Mapping[str, _Rule] = {
     "report.ready": _Rule((), ("judged",)),
     "recording.stored": _Rule(("attempt", "bytes")),
     "recording.failed": _Rule(("attempt", "detail")),
+    "operator.listening": _Rule(("by",), backends_only=True),
     "turn.completed": _Rule(("attempt", *_LATENCIES), ("turn", "interrupted")),
 }
 #: How a job is handed over inside; of no use to anybody else.

@@ -76,10 +76,21 @@ def hosts_to_answer(allowed: tuple[str, ...], *, has_keys: bool) -> frozenset[st
 
 
 def page_headers(livekit_url: str, origins: tuple[str, ...]) -> dict[str, str]:
-    """The talk page's headers: its own scripts, our LiveKit, the microphone, and nothing else.
+    """The talk page's headers: the microphone too; `origins` may embed the page."""
+    microphone = " ".join(("self", *(f'"{origin}"' for origin in origins)))
+    return _headers(livekit_url, " ".join(("'self'", *origins)), microphone)
+
+
+def console_headers(livekit_url: str) -> dict[str, str]:
+    """The console's headers: no microphone, and no page may embed it."""
+    return _headers(livekit_url, "'none'", "")
+
+
+def _headers(livekit_url: str, frame_ancestors: str, microphone: str) -> dict[str, str]:
+    """A page's own scripts, our LiveKit, and nothing else.
 
     `livekit_url` is where browsers connect; after a failed WebSocket the SDK asks the same host
-    over HTTP why. `origins` may embed the page.
+    over HTTP why.
     """
     parts = urlsplit(livekit_url)
     secure = "s" if parts.scheme in {"wss", "https"} else ""
@@ -94,9 +105,8 @@ def page_headers(livekit_url: str, origins: tuple[str, ...]) -> dict[str, str]:
         "connect-src": f"'self' ws{secure}://{host} http{secure}://{host}",
         "base-uri": "'none'",
         "form-action": "'none'",
-        "frame-ancestors": " ".join(("'self'", *origins)),
+        "frame-ancestors": frame_ancestors,
     }
-    microphone = " ".join(("self", *(f'"{origin}"' for origin in origins)))
     return {
         "Content-Security-Policy": "; ".join(f"{k} {v}" for k, v in policy.items()),
         "Permissions-Policy": f"microphone=({microphone}), camera=(), geolocation=()",

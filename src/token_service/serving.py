@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import IPv6Address, ip_address
 
 import uvicorn
@@ -25,9 +25,13 @@ from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import WorkerRegistry
 from token_service.announcing import announce_reports, forget_events
 from token_service.app import Backend, create_app
+from token_service.board import Board
+from token_service.checks import Checks
 from token_service.deliveries import Deliverer
 from token_service.event_feed import EventFeed, blocking_client
 from token_service.event_streams import EventStreams
+from token_service.figures import Figures
+from token_service.listening import Listening
 from token_service.live_control import LiveControl
 from token_service.livekit_gateway import LiveKitGateway
 from token_service.metrics import Metrics
@@ -115,6 +119,7 @@ async def serve(
     recordings = None
     if settings.recordings_url is not None:
         recordings = Recordings(settings.recordings_url, endpoint=settings.recordings_endpoint)
+    minter = Minter(settings.livekit_api_key, secret, ttl_s=settings.token_ttl_s)
     service = SessionService(
         Parts(
             store=store,
@@ -123,7 +128,7 @@ async def serve(
             fleet=fleet,
             catalogs=catalogs,
             gateway=gateway,
-            minter=Minter(settings.livekit_api_key, secret, ttl_s=settings.token_ttl_s),
+            minter=minter,
             limiter=RateLimiter(redis, limit=settings.rate_limit),
             poke=reconciler.poke,
             settings=settings,
@@ -136,9 +141,11 @@ async def serve(
     deliverer = Deliverer(
         Outbox(redis), settings.webhooks, allow_internal=settings.webhooks_allow_internal
     )
+    overview = Overview(figures, store, fleet, gateway, settings, catalogs=catalogs)
+    board, deliveries = Board(overview), DeliveryLog(redis)
     backend = Backend(
         service=service,
-        overview=Overview(figures, store, fleet, gateway, settings, catalogs=catalogs),
+        overview=overview,
         catalogs=catalogs,
         store=store,
         listing=SessionListing(redis),
@@ -147,12 +154,25 @@ async def serve(
             figures, fleet, max_bots=settings.max_bots, queue_limit=settings.queue_limit
         ),
         streams=EventStreams(redis, feed),
-        deliveries=DeliveryLog(redis),
+        deliveries=deliveries,
         archive=archive,
         recordings=recordings,
         control=LiveControl(CommandStore(redis), store, catalogs, feed),
+        board=board,
+        figures=Figures(figures),
+        listening=Listening(store, minter),
+        checks=Checks(
+            settings=settings,
+            catalogs=catalogs,
+            figures=figures,
+            fleet=fleet,
+            gateway=gateway,
+            overview=overview,
+            deliveries=deliveries,
+            recordings=recordings,
+        ),
     )
-    server = _server(settings, backend, feed)
+    server = _server(settings, backend, (feed, board))
     on_server(server)
     address, port = listener.getsockname()[:2]
     _log.info("service.listening", host=address, port=port, keys=settings.has_keys)
@@ -160,6 +180,7 @@ async def serve(
         async with gateway, asyncio.TaskGroup() as group:
             reconciling = group.create_task(reconciler.run(), name="reconciler")
             following = group.create_task(feed.run(), name="event feed")
+            showing = group.create_task(board.run(), name="overview")
             delivering = group.create_task(deliverer.run(), name="webhooks")
             announcing = group.create_task(announce_reports(archive), name="reports")
             retention_s = settings.session_retention_s
@@ -169,7 +190,15 @@ async def serve(
                 keep_current(catalogs, settings.agents_file, hangup), name="agents.yaml"
             )
             await server.serve(sockets=[listener])
-            for task in (reconciling, following, delivering, announcing, forgetting, reloading):
+            for task in (
+                reconciling,
+                following,
+                showing,
+                delivering,
+                announcing,
+                forgetting,
+                reloading,
+            ):
                 task.cancel()
     finally:
         await redis.aclose()
@@ -179,19 +208,22 @@ async def serve(
 class _Server(uvicorn.Server):
     """Ends the event streams first: they would never end by themselves."""
 
-    def __init__(self, config: uvicorn.Config, feed: EventFeed) -> None:
+    def __init__(self, config: uvicorn.Config, streaming: Sequence[EventFeed | Board]) -> None:
         super().__init__(config)
-        self._feed = feed
+        self._streaming = streaming
 
     def stop(self) -> None:
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._feed.close()
+        for source in self._streaming:
+            source.close()
         await super().shutdown(sockets)
 
 
-def _server(settings: ServiceSettings, backend: Backend, feed: EventFeed) -> _Server:
+def _server(
+    settings: ServiceSettings, backend: Backend, streaming: Sequence[EventFeed | Board]
+) -> _Server:
     return _Server(
         uvicorn.Config(
             create_app(settings, backend),
@@ -208,5 +240,5 @@ def _server(settings: ServiceSettings, backend: Backend, feed: EventFeed) -> _Se
             timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_S,
             backlog=BACKLOG,
         ),
-        feed,
+        streaming,
     )

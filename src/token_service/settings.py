@@ -5,7 +5,7 @@ import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainValidator
 
@@ -131,8 +131,14 @@ class HttpSettings(SettingsModel):
         alias="ASSISTANT_LIVEKIT_PUBLIC_URL",
         description="LiveKit's address for clients; not set: LIVEKIT_URL.",
     )
+    console: Literal["on", "off"] = Field(
+        "on",
+        alias="ASSISTANT_CONSOLE",
+        description="Whether `/console` serves the operator's console; what it shows takes a "
+        "secret key.",
+    )
     web_dir: str = Field(
-        "web/dist", alias="ASSISTANT_WEB_DIR", description="Folder of the built talk page."
+        "web/dist", alias="ASSISTANT_WEB_DIR", description="Folder of the built pages."
     )
     token_ttl_s: int = Field(
         600,

@@ -1,13 +1,18 @@
-"""LiveKit tokens for users: one room, a microphone, and nothing else."""
+"""LiveKit tokens: for users one room and a microphone, for listeners an ear; nothing else."""
 
 import datetime as dt
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from livekit import api
 
-from assistant.sessions.record import Session
+from assistant.sessions.record import LISTENER_IDENTITY_PREFIX, Session
+
+# From the click until the browser has joined; whoever comes later asks anew.
+LISTEN_TTL_S = 60
+LISTENER_ID_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +66,29 @@ class Minter:
         if guest.attributes:
             token = token.with_attributes(dict(guest.attributes))
         return token.to_jwt()
+
+    def mint_listener(self, session: Session) -> str:
+        """A token with which an operator may hear the session's room, unseen, and nothing more.
+
+        LiveKit tells nobody of a hidden participant, and one of the agents' kind does not keep a
+        room open, nor does LiveKit send it agents. Source: livekit-server 1.13.5, pkg/rtc/room.go.
+        """
+        identity = f"{LISTENER_IDENTITY_PREFIX}{secrets.token_hex(LISTENER_ID_BYTES)}"
+        return (
+            api.AccessToken(self._api_key, self._api_secret)
+            .with_identity(identity)
+            .with_kind("agent")
+            .with_ttl(dt.timedelta(seconds=LISTEN_TTL_S))
+            .with_grants(
+                api.VideoGrants(
+                    room_join=True,
+                    room=session.room,
+                    can_publish=False,
+                    can_publish_data=False,
+                    can_subscribe=True,
+                    can_update_own_metadata=False,
+                    hidden=True,
+                )
+            )
+            .to_jwt()
+        )

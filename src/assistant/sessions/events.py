@@ -253,6 +253,14 @@ class ItemSaid(Note):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OperatorListening(Note):
+    """Somebody got a token to listen in; `by` names their key."""
+
+    name = "operator.listening"
+    by: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportReady(Note):
     """The session's report is complete; `judged`: with what a language model made of it."""
 

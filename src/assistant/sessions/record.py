@@ -8,6 +8,8 @@ from typing import Any
 SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 MAX_USER_ID_CHARS = 128
 AGENT_IDENTITY_PREFIX = "agent-"
+#: Of operators who listen in: hidden participants, who are neither user nor agent.
+LISTENER_IDENTITY_PREFIX = "listener-"
 
 
 class State(StrEnum):
@@ -150,9 +152,9 @@ def is_session_id(text: str) -> bool:
 
 
 def is_user_id(text: str) -> bool:
-    """1-128 printable characters, and never one of our agents' identities."""
+    """1-128 printable characters, and never the identity of an agent or a listener of ours."""
     return (
         0 < len(text) <= MAX_USER_ID_CHARS
         and text.isprintable()
-        and not text.startswith(AGENT_IDENTITY_PREFIX)
+        and not text.startswith((AGENT_IDENTITY_PREFIX, LISTENER_IDENTITY_PREFIX))
     )

@@ -33,6 +33,7 @@ MAX_RETRIES = 5
 RETRY_TIMEOUT_S = 30.0
 REQUEST_TIMEOUT_S = 60.0
 CONNECT_TIMEOUT_S = 5.0
+PROBE_PREFIX = "~/"  # No session's id has such a character.
 
 
 class RecordingsError(AssistantError):
@@ -116,6 +117,13 @@ class Recordings:
             raise RecordingsError(_short(error)) from error
         return Sound(found.meta["size"], _chunks(found))
 
+    async def reach(self) -> None:
+        """Ask the place for something small, and for nobody's recording."""
+        try:
+            await asyncio.to_thread(self._listed, PROBE_PREFIX)
+        except (BaseError, OSError) as error:
+            raise RecordingsError(_short(error)) from error
+
     async def erase(self, session_id: str) -> int:
         """Delete every recording of a session; how many there were."""
         try:
@@ -126,11 +134,14 @@ class Recordings:
             raise RecordingsError(_short(error)) from error
 
     def _erase(self, session_id: str) -> int:
-        listed = obstore.list(self._store, prefix=f"{session_id}/")
-        keys = [entry["path"] for batch in listed for entry in batch]
+        keys = self._listed(f"{session_id}/")
         if keys:
             obstore.delete(self._store, keys)
         return len(keys)
+
+    def _listed(self, prefix: str) -> list[str]:
+        listed = obstore.list(self._store, prefix=prefix)
+        return [entry["path"] for batch in listed for entry in batch]
 
     @property
     def _takes_types(self) -> bool:

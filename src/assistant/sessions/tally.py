@@ -1,7 +1,8 @@
 """What a change of a session adds to the figures of the whole deployment. Pure.
 
 The names are fields of one Redis hash, which the step that stores the change counts up: so the
-figures are exact whichever process made the change, and survive them all.
+figures are exact whichever process made the change, and survive them all. Another hash counts the
+same of each minute; minutes.py reads it.
 """
 
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ STAGES = (
     Stage("start", "queued_at", "active_at", "start until an agent was first in the room"),
 )
 CREATED = "created"
+STARTED = "started"
 ATTEMPTS = "attempts"
 OVER = "over:"
 LOST = "lost:"
@@ -69,6 +71,8 @@ def tally(before: Session | None, after: Session) -> dict[str, float]:
 def _tally(before: Session | None, after: Session) -> Iterator[tuple[str, float]]:
     if before is None:
         yield CREATED, 1
+    if after.queued_at is not None and (before is None or before.queued_at is None):
+        yield STARTED, 1
     attempts = after.attempt - (before.attempt if before else 0)
     if attempts:
         yield ATTEMPTS, attempts

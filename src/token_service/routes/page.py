@@ -1,4 +1,4 @@
-"""The talk page: what it may offer, and its files."""
+"""The pages: what the talk page may offer, and the files of it and of the operator's console."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,7 +10,12 @@ from starlette.types import Receive, Scope, Send
 
 from assistant.catalog import CatalogInForce
 from token_service.answers import TalkAgent, TalkAnswer
-from token_service.errors import TalkPageMissingError, TalkPageOffError
+from token_service.errors import (
+    ConsoleMissingError,
+    ConsoleOffError,
+    TalkPageMissingError,
+    TalkPageOffError,
+)
 from token_service.routes.context import answer
 from token_service.settings import ServiceSettings
 
@@ -52,6 +57,22 @@ class PageRoutes:
             raise TalkPageOffError
         if not self._index.is_file():
             raise TalkPageMissingError
+        return FileResponse(self._index, headers=self._headers, media_type="text/html")
+
+
+class ConsoleRoutes:
+    """The console's page, which shows nothing without a key; its assets are Assets."""
+
+    def __init__(self, settings: ServiceSettings, headers: Mapping[str, str]) -> None:
+        self._is_on = settings.console == "on"
+        self._headers = dict(headers)
+        self._index = Path(settings.web_dir) / "console" / "index.html"
+
+    async def index(self, _request: Request) -> Response:
+        if not self._is_on:
+            raise ConsoleOffError
+        if not self._index.is_file():
+            raise ConsoleMissingError
         return FileResponse(self._index, headers=self._headers, media_type="text/html")
 
 

@@ -18,7 +18,12 @@ from assistant.sessions import events as ev
 from assistant.sessions.item import Item
 from assistant.sessions.store import codec, keys
 from assistant.sessions.store.client import script, translated
-from assistant.sessions.store.records import EVENTS_IN_ALL, EVENTS_IN_OUTBOX, EVENTS_PER_SESSION
+from assistant.sessions.store.records import (
+    EVENTS_IN_ALL,
+    EVENTS_IN_OUTBOX,
+    EVENTS_PER_SESSION,
+    MINUTE_KEEP_S,
+)
 from assistant.sessions.tally import USAGE
 from assistant.sessions.usage import Spent
 
@@ -64,7 +69,7 @@ class Archive:
         self._clock = clock
         tell = script("tell.lua")
         self._keep = redis.register_script(tell + script("item.lua"))
-        self._spend = redis.register_script(script("spend.lua"))
+        self._spend = redis.register_script(script("count.lua") + script("spend.lua"))
         self._finish = redis.register_script(tell + script("finish.lua"))
         self._settle = redis.register_script(tell + script("settle.lua"))
 
@@ -119,8 +124,19 @@ class Archive:
         """Write down what the attempt's agent has used so far, in place of what it said before."""
         with translated():
             await self._spend(
-                keys=[keys.session(session_id), keys.session_report(session_id), keys.TOTALS],
-                args=[attempt, spent.model_dump_json(), json.dumps(spent.flat()), USAGE],
+                keys=[
+                    keys.session(session_id),
+                    keys.session_report(session_id),
+                    keys.TOTALS,
+                    keys.minute(self._clock()),
+                ],
+                args=[
+                    attempt,
+                    spent.model_dump_json(),
+                    json.dumps(spent.flat()),
+                    USAGE,
+                    MINUTE_KEEP_S,
+                ],
             )
 
     async def finish(

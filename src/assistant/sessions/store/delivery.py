@@ -37,6 +37,16 @@ class NewDelivery:
         return int(ms) * _PLACES_A_MS + min(int(place), _PLACES_A_MS - 1)
 
 
+def score_at(at: float) -> float:
+    """The score of an event of this moment (Unix seconds)."""
+    return at * 1000 * _PLACES_A_MS
+
+
+def time_of(score: float) -> float:
+    """When an event of this score was (Unix seconds)."""
+    return score / _PLACES_A_MS / 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """`status` is the answer's, None without one; `error` is None if it was taken."""

@@ -3,18 +3,37 @@
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from redis.asyncio import Redis
 
 from assistant.sessions.store import keys
 from assistant.sessions.store.client import script, translated
-from assistant.sessions.store.delivery import Delivery, DeliveryStatus, Page, decode
+from assistant.sessions.store.delivery import (
+    Delivery,
+    DeliveryStatus,
+    Page,
+    decode,
+    score_at,
+    time_of,
+)
 from assistant.sessions.store.outbox import DELIVERY_KEEP_S
 
 # Deliveries of one event stand at the same place: one for each endpoint.
 MAX_AT_ONE_PLACE = 32
 CURSOR = re.compile(r"\d{1,17}:[A-Za-z0-9_-]{1,64}\.\d{1,17}-\d{1,17}")
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How an endpoint does: deliveries of lately that were given up, those that wait, and for how
+    long the oldest has waited; None: none waits.
+    """
+
+    dead: int
+    pending: int
+    waited_s: float | None
 
 
 class DeliveryLog:
@@ -51,6 +70,20 @@ class DeliveryLog:
                 args=[delivery.id, delivery.session, self._clock(), DELIVERY_KEEP_S],
             )
         return bool(found)
+
+    async def standing(self, endpoint: str, *, since_s: float) -> Standing:
+        """How the endpoint does; of dead deliveries, those of events of the last `since_s`."""
+        now = self._clock()
+        dead = keys.endpoint_deliveries(endpoint, DeliveryStatus.DEAD)
+        pending = keys.endpoint_deliveries(endpoint, DeliveryStatus.PENDING)
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.zcount(dead, score_at(now - since_s), "+inf")
+                pipe.zcard(pending)
+                pipe.zrange(pending, 0, 0, withscores=True)
+                given_up, waiting, oldest = await pipe.execute()
+        waited_s = max(now - time_of(oldest[0][1]), 0.0) if oldest else None
+        return Standing(given_up, waiting, waited_s)
 
     async def find(
         self,

@@ -1,4 +1,5 @@
--- Erase a session: everything that Redis holds of it, so that nobody can tell that it ever was.
+-- Erase a session: everything that Redis holds of it, so that nobody can tell that it ever was;
+-- what was counted stays. Put behind count.lua and index.lua.
 --
 -- KEYS  1 session:{id}   2 session:{id}:events   3 assistant:due   4 assistant:slots
 --       5 assistant:queue   6 session:{id}:items   7 assistant:events   8 assistant:outbox
@@ -7,6 +8,7 @@
 --      15 session:{id}:commands   16 session:{id}:control
 -- ARGV  1 session id   2 now (Unix s)   3 "1": only if its record is gone already
 --       4 prefix of deliveries' keys    5 prefix of endpoints' keys
+--       6 assistant:minute:{n} (hash)   7 seconds to keep it
 
 if ARGV[3] == "1" and redis.call("EXISTS", KEYS[1]) == 1 then return end
 local id = ARGV[1]
@@ -54,8 +56,10 @@ redis.call("DEL", KEYS[15], KEYS[16])
 redis.call("ZREM", KEYS[14], id)
 leave_index(KEYS[9], id)
 redis.call("ZREM", KEYS[3], id)
-local left = redis.call("ZREM", KEYS[4], id) + redis.call("ZREM", KEYS[5], id)
-if left > 0 then
+local slots, places = redis.call("ZREM", KEYS[4], id), redis.call("ZREM", KEYS[5], id)
+if slots + places > 0 then
+  note_load(ARGV[6], KEYS[4], KEYS[5], -slots, -places)
+  keep_minute(ARGV[6], ARGV[7])
   local first = redis.call("ZRANGE", KEYS[5], 0, 0)[1]
   if first then redis.call("ZADD", KEYS[3], ARGV[2], first) end
 end

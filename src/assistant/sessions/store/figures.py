@@ -10,6 +10,10 @@ from assistant.sessions.record import State
 from assistant.sessions.store import keys
 from assistant.sessions.store.client import translated
 
+MINUTE_S = 60
+# Reading a day's minutes takes turns with everything else that this process does.
+MINUTES_AT_ONCE = 60
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Counts:
@@ -68,6 +72,22 @@ class SessionFigures:
         with translated():
             stored = cast("dict[str, str]", await self._redis.hgetall(keys.TOTALS))
         return {name: float(text) for name, text in stored.items()}
+
+    async def minutes(self, first: int, count: int) -> list[dict[str, float]]:
+        """What was counted in each of `count` minutes, from the `first` one since 1970 on.
+
+        The names are those of tally.py, and `slots` and `waiting` as count.lua notes them. A
+        minute in which nothing happened, or that is not kept any more, is empty.
+        """
+        found: list[dict[str, float]] = []
+        for begin in range(first, first + count, MINUTES_AT_ONCE):
+            with translated():
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for n in range(begin, min(begin + MINUTES_AT_ONCE, first + count)):
+                        pipe.hgetall(keys.minute(n * MINUTE_S))
+                    rows = cast("list[dict[str, str]]", await pipe.execute())
+            found += [{name: float(text) for name, text in row.items()} for row in rows]
+        return found
 
     async def holds_s(self) -> list[float]:
         """How long the slots that were freed last had been held, the latest first."""

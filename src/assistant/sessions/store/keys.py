@@ -19,6 +19,7 @@
 | `assistant:reports` | zset | ended ids, by when their report counts as ready | save.lua | same |
 | `assistant:holds` | list | how long slots were held lately (s), bounded | save.lua | same |
 | `assistant:totals` | hash | what was counted so far; see tally.py | save.lua | same |
+| `assistant:minute:{n}` | hash | the same of the n-th minute since 1970 | count.lua | 25 h |
 | `assistant:idempotency:{hash}` | hash | first answers, sealed | idempotency_*.lua | a day |
 | `assistant:workers` | set | worker ids | workers.py | retention |
 | `worker:{id}` | string | a worker's last beat, JSON | workers.py | BEAT_TTL_S |
@@ -79,6 +80,11 @@ def agent_pid(session_id: str) -> str:
 def sessions_by(kind: str, value: str) -> str:
     """The part of the index with this status, agent or user (by its label)."""
     return f"{SESSIONS}:{kind}:{value}"
+
+
+def minute(at: float) -> str:
+    """The figures of the minute of this moment (Unix seconds)."""
+    return f"assistant:minute:{int(at // 60)}"
 
 
 def idempotency(digest: str) -> str:

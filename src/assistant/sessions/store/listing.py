@@ -16,6 +16,9 @@ from assistant.sessions.store.index import user_label
 MAX_BATCH = 250  # sessions looked at in one round trip
 # Looked at for one page; where a filter finds nothing among so many, the page ends early.
 MAX_SCANNED = 2000
+# Of a search, which reads few of the records that it passes.
+SEARCH_BATCH = 2000
+MAX_SEARCHED = 20_000
 
 _FIELDS = (
     "userId",
@@ -41,6 +44,8 @@ class Wanted:
     statuses: frozenset[State] = frozenset()
     agent: str | None = None
     user_id: str | None = None
+    #: How the session's id begins, or the whole user id.
+    search: str | None = None
     created_after: float | None = None
     created_before: float | None = None
 
@@ -82,20 +87,24 @@ class SessionListing:
         """
         entries: list[Entry] = []
         scanned, batch = 0, limit + 1  # one more than asked for, to know whether there is more
+        most, next_batch = MAX_SCANNED, MAX_BATCH
+        if wanted.search is not None:
+            most, next_batch = MAX_SEARCHED, SEARCH_BATCH
         with translated():
             indexes = await self._narrowest(wanted)
-            while scanned < MAX_SCANNED:
+            while scanned < most:
                 places = await self._places(indexes, wanted, after, batch)
-                rows = await self._rows([session_id for _, session_id in places])
-                for place, row in zip(places, rows, strict=True):
+                rows = await self._rows(await self._sought(places, wanted.search))
+                for place in places:
                     if len(entries) == limit:
                         return Page(entries, after)
                     after = place
-                    if (entry := _entry(place[1], row)) is not None and _fits(entry, wanted):
+                    entry = _entry(place[1], rows.get(place[1]))
+                    if entry is not None and _fits(entry, wanted):
                         entries.append(entry)
                 if len(places) < batch:
                     return Page(entries, None)
-                scanned, batch = scanned + batch, MAX_BATCH
+                scanned, batch = scanned + batch, next_batch
         return Page(entries, after)
 
     async def _narrowest(self, wanted: Wanted) -> list[str]:
@@ -150,12 +159,26 @@ class SessionListing:
                 break
         return found[:count]
 
-    async def _rows(self, session_ids: list[str]) -> list[_Row]:
+    async def _sought(self, places: list[Place], search: str | None) -> list[str]:
+        """The ids of these places, of which a search needs few to be looked at."""
+        ids = [session_id for _, session_id in places]
+        if search is None or not ids:
+            return ids
+        index = keys.sessions_by("user", user_label(search))
+        theirs = cast("list[float | None]", await self._redis.zmscore(index, ids))
+        return [
+            session_id
+            for session_id, at in zip(ids, theirs, strict=True)
+            if at is not None or session_id.startswith(search)
+        ]
+
+    async def _rows(self, session_ids: list[str]) -> dict[str, _Row]:
         async with self._redis.pipeline(transaction=False) as pipe:
             for session_id in session_ids:
                 pipe.hmget(keys.session(session_id), _FIELDS)
             rows = cast("list[list[str | None]]", await pipe.execute())
-        return [dict(zip(_FIELDS, row, strict=True)) for row in rows]
+        found = zip(session_ids, rows, strict=True)
+        return {one: dict(zip(_FIELDS, row, strict=True)) for one, row in found}
 
 
 def _without_repeats(places: Iterator[Place]) -> Iterator[Place]:
@@ -167,8 +190,10 @@ def _without_repeats(places: Iterator[Place]) -> Iterator[Place]:
         before = place
 
 
-def _entry(session_id: str, row: _Row) -> Entry | None:
-    """None: the record has expired, or is not one of ours."""
+def _entry(session_id: str, row: _Row | None) -> Entry | None:
+    """None: it is not sought, its record has expired, or it is not one of ours."""
+    if row is None:
+        return None
     user_id, agent, created_at = row["userId"], row["agent"], _time(row["createdAt"])
     if user_id is None or agent is None or created_at is None or row["status"] not in set(State):
         return None
@@ -195,4 +220,9 @@ def _fits(entry: Entry, wanted: Wanted) -> bool:
         (not wanted.statuses or entry.status in wanted.statuses)
         and wanted.agent in {None, entry.agent}
         and wanted.user_id in {None, entry.user_id}
+        and (
+            wanted.search is None
+            or entry.id.startswith(wanted.search)
+            or entry.user_id == wanted.search
+        )
     )

@@ -31,6 +31,8 @@ EVENTS_IN_OUTBOX = 100_000
 # leave the room, to have its words judged, and to reach Redis.
 REPORT_GRACE_S = 20.0
 LINES_PER_SESSION = 200
+# A day, and the hour that is under way.
+MINUTE_KEEP_S = 25 * 3600
 # Sessions whose slot was freed last: enough for a mean, few enough to follow the time of day.
 HOLDS = 50
 # More than one session ends for each that begins, so that expired ones never pile up.
@@ -72,9 +74,10 @@ class SessionStore:
         self._redis = redis
         self._bounds = bounds
         self._clock = clock
-        self._save = redis.register_script(script("index.lua") + script("save.lua"))
-        self._note = redis.register_script(script("tell.lua") + script("note.lua"))
-        self._erase = redis.register_script(script("index.lua") + script("erase.lua"))
+        count, in_index = script("count.lua"), script("index.lua")
+        self._save = redis.register_script(count + in_index + script("save.lua"))
+        self._note = redis.register_script(script("tell.lua") + count + script("note.lua"))
+        self._erase = redis.register_script(count + in_index + script("erase.lua"))
 
     @property
     def max_bots(self) -> int:
@@ -158,6 +161,7 @@ class SessionStore:
                     keys.EVENTS,
                     keys.OUTBOX,
                     keys.TOTALS,
+                    keys.minute(self._clock()),
                 ],
                 args=[
                     session_id,
@@ -168,6 +172,7 @@ class SessionStore:
                     EVENTS_IN_OUTBOX,
                     json.dumps(tally_of_turn(event)),
                     TURN,
+                    MINUTE_KEEP_S,
                 ],
             )
 
@@ -235,6 +240,7 @@ class SessionStore:
         await self._erased(session_id, only_leftovers=True)
 
     async def _erased(self, session_id: str, *, only_leftovers: bool) -> None:
+        now = self._clock()
         with translated():
             await self._erase(
                 keys=[
@@ -257,10 +263,12 @@ class SessionStore:
                 ],
                 args=[
                     session_id,
-                    self._clock(),
+                    now,
                     int(only_leftovers),
                     keys.delivery(""),
                     keys.ENDPOINTS,
+                    keys.minute(now),
+                    MINUTE_KEEP_S,
                 ],
             )
 
@@ -327,6 +335,8 @@ class SessionStore:
             "pid": index.active_pid(session),
             "lines": [index.line(event) for event in news],
             "tally": tally(before, session),
+            "minute": keys.minute(now),
+            "minute_s": MINUTE_KEEP_S,
         }
         with translated():
             outcome: str | int = await self._save(

@@ -1,5 +1,5 @@
 -- Change one session: its record, its events, its next check, its slot and its place in the queue,
--- in one step, if nobody else changed it since it was read.
+-- in one step, if nobody else changed it since it was read. Put behind count.lua and index.lua.
 --
 -- KEYS  1 session:{id} (hash)   2 session:{id}:events (stream)   3 assistant:events (stream)
 --       4 assistant:due (zset)  5 assistant:slots (zset)         6 assistant:queue (zset)
@@ -18,7 +18,8 @@
 --      11 seconds to keep the record   12 events kept per session   13 events kept in all
 --      14 seconds to keep what all sessions share   15 events kept in the outbox
 --      16 JSON object: `entry` for the index (see index.lua); `pid` of the active agent, "": none;
---         `lines` for the log; `tally`, what the change adds to the totals
+--         `lines` for the log; `tally`, what the change adds to the totals, and to the figures of
+--         the minute, `minute` (assistant:minute:{n}, a hash), which are kept for `minute_s`
 --      17 lines kept in the log   18 holds kept   19 expired sessions to drop from the index
 --      20 prefix of records' keys
 --      21 seconds after the end until the report is made without its job's last word
@@ -75,10 +76,15 @@ end
 
 -- LT: a check that somebody asked for sooner stays.
 redis.call("ZADD", KEYS[4], "LT", ARGV[5], id)
+local slots_taken, places_taken = 0, 0
 if ARGV[7] == "1" then
-  if not had_slot then redis.call("ZADD", KEYS[5], ARGV[6], id) end
+  if not had_slot then
+    redis.call("ZADD", KEYS[5], ARGV[6], id)
+    slots_taken = 1
+  end
 elseif had_slot then
   redis.call("ZREM", KEYS[5], id)
+  slots_taken = -1
   redis.call("LPUSH", KEYS[12], string.format("%.3f", math.max(ARGV[6] - had_slot, 0)))
   redis.call("LTRIM", KEYS[12], 0, ARGV[18] - 1)
 end
@@ -89,9 +95,11 @@ if ARGV[9] == "1" then
     local at = tonumber(ARGV[6])
     if last and tonumber(last) >= at then at = tonumber(last) + 0.00001 end
     redis.call("ZADD", KEYS[6], string.format("%.6f", at), id)
+    places_taken = 1
   end
 elseif place then
   redis.call("ZREM", KEYS[6], id)
+  places_taken = -1
 end
 -- A free slot belongs to whoever waits longest, at once. Whoever leaves the queue wakes the next
 -- one, so that several slots that come free together wake several sessions.
@@ -109,7 +117,9 @@ end
 local more = cjson.decode(ARGV[16])
 enter_index(KEYS[9], id, more.entry, ARGV[14])
 clean_index(KEYS[9], ARGV[6], ARGV[19], ARGV[20])
-for name, amount in pairs(more.tally) do redis.call("HINCRBYFLOAT", KEYS[13], name, amount) end
+for name, amount in pairs(more.tally) do count_up(KEYS[13], more.minute, name, amount) end
+note_load(more.minute, KEYS[5], KEYS[6], slots_taken, places_taken)
+keep_minute(more.minute, more.minute_s)
 if more.pid ~= "" then
   redis.call("SET", KEYS[10], more.pid, "EX", ARGV[11])
 else
