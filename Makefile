@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 EXTRAS := --extra local --extra dev --extra turn-detector
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web up call test quick check format schema lock clean
+.PHONY: help setup web types up call test quick check format schema lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -17,6 +17,9 @@ setup: ## .venv with the pinned dependencies
 
 web: setup ## the web page, into web/dist
 	@$(PY) -m assistant.local_stack.web_build
+
+types: setup ## web/src/generated/api.d.ts, the API's types, from the service's own description
+	@$(PY) scripts/api_types.py
 
 up: setup web ## everything on this machine; Ctrl-C stops it
 	@$(PY) -m assistant up
@@ -31,11 +34,12 @@ test: setup web ## every test
 quick: setup ## the tests that start no servers
 	@$(PY) -m pytest -m "not slow" $(ARGS)
 
-check: setup ## format, lint, types, import arrows, the page's types, the lock file
+check: setup ## format, lint, types, import arrows, the pages' types and the API's, the lock file
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 	$(PY) -m pytest -q tests/unit/test_import_arrows.py
+	$(PY) scripts/api_types.py --check
 	$(PY) -m assistant.local_stack.web_build --run check
 	$(PY) scripts/check_lock.py
 

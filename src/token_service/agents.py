@@ -9,7 +9,7 @@ from token_service.answers import Answer
 HIDDEN = "(hidden)"
 
 
-class ModelAnswer(Answer):
+class AgentModel(Answer):
     provider: str
     model: str
 
@@ -26,9 +26,9 @@ class AgentAnswer(Answer):
     """The one that it speaks with unless a session names another."""
     voices: tuple[str, ...]
     """Those that a page may choose from."""
-    stt: ModelAnswer
-    llm: ModelAnswer
-    tts: ModelAnswer
+    stt: AgentModel
+    llm: AgentModel
+    tts: AgentModel
     tools: tuple[str, ...]
     """Their names; those of an MCP server are known to the worker alone."""
     effective: dict[str, Any]
@@ -65,9 +65,9 @@ def _agent(spec: AgentSpec) -> AgentAnswer:
         listed=spec.public is not None and spec.public.listed,
         voice=spec.voice,
         voices=() if spec.public is None else spec.public.voices,
-        stt=ModelAnswer(provider=spec.stt.provider, model=spec.stt.model),
-        llm=ModelAnswer(provider=spec.llm.provider, model=spec.llm.model),
-        tts=ModelAnswer(provider=spec.tts.provider, model=spec.tts.model),
+        stt=AgentModel(provider=spec.stt.provider, model=spec.stt.model),
+        llm=AgentModel(provider=spec.llm.provider, model=spec.llm.model),
+        tts=AgentModel(provider=spec.tts.provider, model=spec.tts.model),
         tools=tuple(name for tool in spec.tools for name in tool.names),
         effective=_effective(spec),
     )

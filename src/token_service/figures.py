@@ -53,8 +53,8 @@ class FiguresPoint(Answer):
     joining: SpreadAnswer
     """From the start until an agent was first in the room."""
     latencies: dict[str, SpreadAnswer]
-    """Of turns: `e2e_latency`, `end_of_turn_delay`, `transcription_delay`, `llm_ttft`,
-    `tts_ttfb`."""
+    """Of turns: `e2e_latency`, `end_of_turn_delay`, `transcription_delay`, `llm_ttft`, `tts_ttfb`;
+    those that were measured."""
     cost: float | None
     """What was used in this step cost, as far as it has a price, in `currency`."""
 
@@ -119,7 +119,9 @@ def _point(point: Point, currency: str | None) -> FiguresPoint:
         waiting=point.waiting,
         joining=_spread(point.joining),
         latencies={
-            name.removesuffix("_s"): _spread(spread) for name, spread in point.latencies.items()
+            name.removesuffix("_s"): _spread(spread)
+            for name, spread in point.latencies.items()
+            if spread.count
         },
         cost=None if currency is None else round(point.cost.get(currency, 0.0), 6),
     )

@@ -5,12 +5,7 @@ const REQUEST_TIMEOUT_S = 12;
 /** A problem document is a few hundred bytes; its text is shown, so it is cut here. */
 const MAX_DETAIL_CHARS = 300;
 
-export interface AgentChoice {
-  readonly name: string;
-  readonly title: string;
-  readonly voices: readonly string[];
-  readonly default: boolean;
-}
+export type AgentChoice = import("./generated/api").TalkAgent;
 
 export interface TalkPage {
   /** The publishable key to show; null where the service asks for none. */
@@ -26,14 +21,7 @@ export interface TokenAnswer {
   readonly sessionKey: string | null;
 }
 
-export type SessionStatus =
-  | "created"
-  | "queued"
-  | "dispatching"
-  | "active"
-  | "ending"
-  | "ended"
-  | "failed";
+export type SessionStatus = import("./generated/api").State;
 
 export interface SessionAnswer {
   readonly status: SessionStatus;
@@ -142,15 +130,16 @@ export async function talkPage(): Promise<TalkPage> {
   };
 }
 
-const STATUSES: ReadonlySet<string> = new Set<SessionStatus>([
-  "created",
-  "queued",
-  "dispatching",
-  "active",
-  "ending",
-  "ended",
-  "failed",
-]);
+const EVERY_STATUS: Record<SessionStatus, true> = {
+  created: true,
+  queued: true,
+  dispatching: true,
+  active: true,
+  ending: true,
+  ended: true,
+  failed: true,
+};
+const STATUSES: ReadonlySet<string> = new Set(Object.keys(EVERY_STATUS));
 
 /** The calls of one session. Every method raises ApiError or UnreachableError. */
 export class SessionApi {

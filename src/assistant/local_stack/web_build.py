@@ -28,21 +28,36 @@ def build(web_dir: Path, environ: Mapping[str, str]) -> bool:
     Raises:
         ToolMissingError: there is no Node, or npm failed.
     """
-    if not (web_dir / "package-lock.json").exists():
-        raise ToolMissingError(
-            f"{web_dir} holds no package-lock.json.", "Run it in a whole checkout."
-        )
-    locked = digest(web_dir, ["package.json", "package-lock.json"])
+    _check_whole(web_dir)
     inputs = digest(web_dir, input_files(web_dir))
     if _read(web_dir / BUILT_STAMP) == inputs and (web_dir / OUTPUT / "index.html").exists():
         return False
+    node = install(web_dir, environ)
+    _npm(node, web_dir, environ, "run", "build")
+    (web_dir / BUILT_STAMP).write_text(inputs, encoding="utf-8")
+    return True
+
+
+def install(web_dir: Path, environ: Mapping[str, str]) -> Node:
+    """Bring the packages of `web_dir` up to date; the Node that uses them.
+
+    Raises:
+        ToolMissingError: there is no Node, or npm failed.
+    """
+    _check_whole(web_dir)
+    locked = digest(web_dir, ["package.json", "package-lock.json"])
     node = find_node(environ.get("PATH"))
     if _read(web_dir / INSTALLED_STAMP) != locked:
         _npm(node, web_dir, environ, "ci", "--no-audit", "--no-fund")
         (web_dir / INSTALLED_STAMP).write_text(locked, encoding="utf-8")
-    _npm(node, web_dir, environ, "run", "build")
-    (web_dir / BUILT_STAMP).write_text(inputs, encoding="utf-8")
-    return True
+    return node
+
+
+def _check_whole(web_dir: Path) -> None:
+    if not (web_dir / "package-lock.json").exists():
+        raise ToolMissingError(
+            f"{web_dir} holds no package-lock.json.", "Run it in a whole checkout."
+        )
 
 
 def input_files(web_dir: Path) -> list[str]:
