@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
-from livekit import api
+from livekit import api, rtc
 
 from assistant.local_stack.ports import HOST, free_port
 from assistant.sessions.metadata import JobMetadata
@@ -16,10 +16,12 @@ from tests.integration.session_servers import (
     AGENT_NAME,
     LiveKitServer,
     leave,
+    new_session,
     running_livekit,
 )
 from tests.timing import scaled
 from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableError, Seen
+from token_service.tokens import Minter
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
 
@@ -95,6 +97,36 @@ async def test_users_and_agents_are_told_apart(
     await until(both)
     await leave(user)
     await leave(agent)
+
+
+async def test_a_listener_is_nobody(gateway: LiveKitGateway, livekit: LiveKitServer) -> None:
+    """It is not listed to others nor to us, and LiveKit closes the room as if it were not there."""
+    session = new_session("listened")
+    await gateway.ensure_room(
+        session.room, session_id="s", user_id="u", empty_timeout_s=60, departure_timeout_s=1
+    )
+    keys = livekit.keys
+    token = Minter(keys.api_key, keys.api_secret, ttl_s=60).mint_listener(session)
+    listener, closed = rtc.Room(), asyncio.Event()
+    listener.on("disconnected", lambda *_: closed.set())
+    await listener.connect(livekit.url, token)
+    user = await livekit.join(session.room, "u")
+    async with livekit.api() as client:
+        request = api.ListParticipantsRequest(room=session.room)
+        everybody = (await client.room.list_participants(request)).participants
+    assert {p.identity for p in everybody} == {"u", listener.local_participant.identity}
+    assert await gateway.observe(session.room) == Seen(
+        room_exists=True, users=frozenset({"u"}), agents=NOBODY, arriving=NOBODY
+    )
+
+    async def is_seen() -> bool:
+        return set(listener.remote_participants) == {"u"}
+
+    await until(is_seen)
+    assert not user.remote_participants
+    await leave(user)
+    await asyncio.wait_for(closed.wait(), scaled(15))
+    assert not await gateway.room_exists(session.room)
 
 
 async def test_an_absent_room_is_known_to_be_absent(gateway: LiveKitGateway) -> None:

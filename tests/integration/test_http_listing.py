@@ -109,10 +109,28 @@ def test_filters(stack: Stack, http: httpx.Client) -> None:
     assert listed(http, userId=user, createdBefore=repr(at[over])) == [started, created]
 
 
+def test_search(http: httpx.Client) -> None:
+    """By how an id begins, or by the whole user id; with filters, and page by page."""
+    begin, user = new_id("seek"), new_id("user")
+    named = [f"{begin}-{n}" for n in range(3)]
+    for session_id in named:
+        http.post("/api/token", json={"sessionId": session_id, "userId": "someone"})
+    theirs = made(http, user, 2)
+    for limit in (1, 2, 200):
+        assert listed(http, search=begin, limit=limit) == named[::-1]
+    assert listed(http, search=user) == theirs[::-1]
+    assert listed(http, search=user[:-1]) == []
+    assert listed(http, search=begin, status="ended") == []
+    assert listed(http, search=named[1], userId="someone") == [named[1]]
+    assert listed(http, search=begin[1:]) == []
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
         ("limit=0", "limit"),
+        ("search=", "search"),
+        ("search=a&search=b", "search"),
         ("limit=201", "limit"),
         ("limit=x", "limit"),
         ("status=gone", "status"),

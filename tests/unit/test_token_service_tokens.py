@@ -5,7 +5,7 @@ import time
 
 import jwt
 
-from assistant.sessions.record import Session, State
+from assistant.sessions.record import Session, State, is_user_id
 from token_service.tokens import Guest, Minter
 
 SECRET = "s" * 40
@@ -62,3 +62,28 @@ def test_guest() -> None:
     }
     assert "roomConfig" not in claims
     assert "kind" not in claims
+
+
+def test_a_listener_hears_and_nothing_else() -> None:
+    """Unseen, for a minute, under a name of its own each time that no user may have."""
+    minter = Minter("APIours", SECRET, ttl_s=600)
+    before = time.time()
+    first, second = (
+        jwt.decode(minter.mint_listener(SESSION), SECRET, algorithms=["HS256"]) for _ in range(2)
+    )
+    assert first["sub"] != second["sub"]
+    assert not is_user_id(first["sub"])
+    assert first["exp"] <= time.time() + 60
+    assert before - 1 <= first["nbf"]
+    assert first["kind"] == "agent"
+    assert first["video"] == {
+        "roomJoin": True,
+        "room": "va-call-42",
+        "canPublish": False,
+        "canPublishData": False,
+        "canSubscribe": True,
+        "canUpdateOwnMetadata": False,
+        "hidden": True,
+    }
+    assert "metadata" not in first
+    assert "roomConfig" not in first
