@@ -4,9 +4,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Literal
 
 from assistant.catalog import CatalogInForce
+from assistant.findings import Finding, Level, fail, ok, warn
 from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.recordings import Recordings, RecordingsError
 from assistant.sessions.store.delivery_log import DeliveryLog
@@ -20,18 +20,16 @@ from token_service.settings import ServiceSettings, is_loopback
 PART_TIMEOUT_S = 4.0  # Longer than LiveKit takes to say that it does not know.
 # However many consoles ask, the parts are asked every other second.
 AGE_S = 2.0
-# LiveKit tells of every room within seconds.
-WEBHOOK_PATIENCE_S = 60.0
+# So many sessions that a webhook of theirs would have come here, if they came at all.
+UNHEARD_SESSIONS = 3
 # Of the events of so long; a delivery is tried for a day before it is given up.
 RECENT_S = 2 * 86_400.0
 OVERDUE_S = 300.0
 
-Status = Literal["ok", "warn", "fail"]
-
 
 class CheckAnswer(Answer):
     name: str
-    status: Status
+    status: Level
     """`warn`: it works, and may not for long or not everywhere."""
     says: str
     remedy: str | None
@@ -41,18 +39,6 @@ class CheckAnswer(Answer):
 class ChecksAnswer(Answer):
     at: float
     checks: list[CheckAnswer]
-
-
-def _ok(name: str, says: str) -> CheckAnswer:
-    return CheckAnswer(name=name, status="ok", says=says, remedy=None)
-
-
-def _warn(name: str, says: str, remedy: str) -> CheckAnswer:
-    return CheckAnswer(name=name, status="warn", says=says, remedy=remedy)
-
-
-def _fail(name: str, says: str, remedy: str) -> CheckAnswer:
-    return CheckAnswer(name=name, status="fail", says=says, remedy=remedy)
 
 
 class Checks:
@@ -88,10 +74,16 @@ class Checks:
         async with self._asking:
             if self._last is None or self._clock() >= self._last.at + AGE_S:
                 found = await self._look()
-                self._last = ChecksAnswer(at=self._clock(), checks=found)
+                self._last = ChecksAnswer(
+                    at=self._clock(),
+                    checks=[
+                        CheckAnswer(name=f.check, status=f.level, says=f.detail, remedy=f.remedy)
+                        for f in found
+                    ],
+                )
             return self._last
 
-    async def _look(self) -> list[CheckAnswer]:
+    async def _look(self) -> list[Finding]:
         asked = (
             self._part("redis", self._redis),
             self._part("livekit", self._livekit),
@@ -103,70 +95,63 @@ class Checks:
         found = [check for checks in await asyncio.gather(*asked) for check in checks]
         return [*found, *self._pages(), self._keys()]
 
-    async def _part(
-        self, name: str, look: Callable[[], Awaitable[list[CheckAnswer]]]
-    ) -> list[CheckAnswer]:
+    async def _part(self, name: str, look: Callable[[], Awaitable[list[Finding]]]) -> list[Finding]:
         try:
             async with asyncio.timeout(PART_TIMEOUT_S):
                 return await look()
         except TimeoutError:
-            return [_fail(name, f"no answer within {PART_TIMEOUT_S:g} s", "see its log")]
+            return [fail(name, f"no answer within {PART_TIMEOUT_S:g} s", "see its log")]
         except StoreUnavailableError as error:
             if name == "redis":
-                return [_fail(name, str(error), "start it, or correct REDIS_URL")]
-            return [_fail(name, "not known without Redis", "see the check of redis")]
+                return [fail(name, str(error), "start it, or correct REDIS_URL")]
+            return [fail(name, "not known without Redis", "see the check of redis")]
 
-    async def _redis(self) -> list[CheckAnswer]:
-        server = await self._figures.server()
-        says = f"version {server.version}, answers in {server.latency_s * 1000:.1f} ms"
-        return [_ok("redis", says)]
+    async def _redis(self) -> list[Finding]:
+        return await self._figures.examine()
 
-    async def _livekit(self) -> list[CheckAnswer]:
+    async def _livekit(self) -> list[Finding]:
         try:
             await self._gateway.ping()
         except LiveKitUnavailableError as error:
             if error.status == 401:
                 remedy = "give LIVEKIT_API_KEY and _SECRET that are in its `keys`"
-                return [_fail("livekit", "it refuses our key", remedy)]
-            return [_fail("livekit", error.detail, "start it, or correct LIVEKIT_URL")]
-        return [_ok("livekit", f"answers at {self._settings.livekit_url}, and takes our key")]
+                return [fail("livekit", "it refuses our key", remedy)]
+            return [fail("livekit", error.detail, "start it, or correct LIVEKIT_URL")]
+        return [ok("livekit", f"answers at {self._settings.livekit_url}, and takes our key")]
 
-    async def _webhooks(self) -> list[CheckAnswer]:
-        name, now = "livekit webhooks", self._clock()
-        if (last_at := self._overview.last_webhook_at) is not None:
-            return [_ok(name, f"the last one came {now - last_at:.0f} s ago")]
-        counts = await self._figures.counts()
-        if not counts.slots or now < self._began_at + WEBHOOK_PATIENCE_S:
-            return [_ok(name, "none yet, and none was due")]
-        return [
-            _warn(
-                name,
-                "none has come to this replica since it started, though there are sessions",
-                "name this service's /livekit/webhook under `webhook.urls` of LiveKit",
-            )
-        ]
+    async def _webhooks(self) -> list[Finding]:
+        """Each session makes LiveKit post several; with more replicas each gets its share."""
+        name, now, last_at = "livekit webhooks", self._clock(), self._overview.last_webhook_at
+        said = "none yet" if last_at is None else f"the last one came {now - last_at:.0f} s ago"
+        quiet_since = self._began_at if last_at is None else last_at
+        if await self._figures.joined(quiet_since, now) >= UNHEARD_SESSIONS:
+            remedy = "name this service's /livekit/webhook under `webhook.urls` of LiveKit"
+            return [warn(name, f"{said}, though agents have joined sessions since", remedy)]
+        return [ok(name, said)]
 
-    async def _workers(self) -> list[CheckAnswer]:
+    async def _workers(self) -> list[Finding]:
         beats = await self._fleet.beats()
         if not beats:
             remedy = "start one with the same REDIS_URL and ASSISTANT_AGENT_NAME"
-            return [_fail("workers", f"none named {self._settings.agent_name} beats", remedy)]
+            return [fail("workers", f"none named {self._settings.agent_name} beats", remedy)]
         taking = [beat for beat in beats if takes_jobs(beat)]
         if not taking:
             return [
-                _fail("workers", "none is registered with LiveKit", "see their logs and /readyz")
+                fail("workers", "none is registered with LiveKit", "see their logs and /readyz")
             ]
         warm, free = sum(beat.warm for beat in taking), sum(beat.free for beat in taking)
         says = f"{len(taking)} ready for jobs, {free} places free, {warm} processes warm"
         if free == 0:
             remedy = "run more workers, or raise ASSISTANT_MAX_JOBS"
-            return [_warn("workers", says, remedy), *_versions(taking)]
-        return [_ok("workers", says), *_versions(taking)]
+            first = warn("workers", says, remedy)
+        else:
+            first = ok("workers", says)
+        return [first, *_versions(taking), *_files(taking, self._catalogs.now.digest)]
 
-    async def _endpoints(self) -> list[CheckAnswer]:
+    async def _endpoints(self) -> list[Finding]:
         endpoints = self._settings.webhooks
         if not endpoints:
-            return [_ok("webhooks out", "no endpoints are configured")]
+            return [ok("webhooks out", "no endpoints are configured")]
         found = []
         for endpoint in endpoints:
             name = f"webhooks out: {endpoint.name}"
@@ -177,26 +162,26 @@ class Checks:
                 says = f"{standing.dead} of the last two days were given up; {says}"
             if standing.dead or waited_s > OVERDUE_S:
                 remedy = "see what its deliveries say went wrong; replay them afterwards"
-                found.append(_warn(name, says, remedy))
+                found.append(warn(name, says, remedy))
             else:
-                found.append(_ok(name, says if standing.pending else "nothing waits"))
+                found.append(ok(name, says if standing.pending else "nothing waits"))
         return found
 
-    async def _place(self) -> list[CheckAnswer]:
+    async def _place(self) -> list[Finding]:
         wanting = [a.name for a in self._catalogs.now.agents.values() if a.recording.enabled]
         if self._recordings is None:
             if wanting:
                 says = f"there is no place for them, and {', '.join(wanting)} records"
-                return [_fail("recordings", says, "set ASSISTANT_RECORDINGS_URL")]
-            return [_ok("recordings", "there is no place for them, and no agent records")]
+                return [fail("recordings", says, "set ASSISTANT_RECORDINGS_URL")]
+            return [ok("recordings", "there is no place for them, and no agent records")]
         try:
             await self._recordings.reach()
         except RecordingsError as error:
             remedy = "see ASSISTANT_RECORDINGS_URL, and the credentials of its store"
-            return [_fail("recordings", error.detail, remedy)]
-        return [_ok("recordings", f"their place can be reached: {self._settings.recordings_url}")]
+            return [fail("recordings", error.detail, remedy)]
+        return [ok("recordings", f"their place can be reached: {self._settings.recordings_url}")]
 
-    def _pages(self) -> Iterator[CheckAnswer]:
+    def _pages(self) -> Iterator[Finding]:
         folder = Path(self._settings.web_dir)
         pages = (
             ("talk page", self._settings.talk_page()[0], folder / "index.html"),
@@ -204,31 +189,39 @@ class Checks:
         )
         for name, is_on, file in pages:
             if not is_on:
-                yield _ok(name, "off")
+                yield ok(name, "off")
             elif file.is_file():
-                yield _ok(name, "served")
+                yield ok(name, "served")
             else:
                 remedy = "build it with `make web`, or correct ASSISTANT_WEB_DIR"
-                yield _fail(name, f"{file} is not there", remedy)
+                yield fail(name, f"{file} is not there", remedy)
 
-    def _keys(self) -> CheckAnswer:
+    def _keys(self) -> Finding:
         settings = self._settings
         if not settings.has_keys:
             if is_loopback(settings.http_host):
-                return _ok("keys", "none; only this machine is answered")
-            return _fail("keys", "none, and others can reach us", "set ASSISTANT_SECRET_KEYS")
+                return ok("keys", "none; only this machine is answered")
+            return fail("keys", "none, and others can reach us", "set ASSISTANT_SECRET_KEYS")
         if not settings.secret_keys:
-            return _warn(
+            return warn(
                 "keys",
                 "no secret key: no backend can see sessions",
                 "set ASSISTANT_SECRET_KEYS",
             )
         says = f"{len(settings.secret_keys)} secret, {len(settings.publishable_keys)} publishable"
-        return _ok("keys", says)
+        return ok("keys", says)
 
 
-def _versions(beats: list[Beat]) -> Iterator[CheckAnswer]:
+def _versions(beats: list[Beat]) -> Iterator[Finding]:
     versions = sorted({beat.version for beat in beats})
     if len(versions) > 1:
         says = f"they run different versions: {', '.join(versions)}"
-        yield _warn("workers' versions", says, "finish the rollout")
+        yield warn("workers' versions", says, "finish the rollout")
+
+
+def _files(beats: list[Beat], ours: str) -> Iterator[Finding]:
+    others = sorted(beat.id for beat in beats if beat.catalog not in {None, ours})
+    if others:
+        says = f"{', '.join(others)} have another agents.yaml than this service"
+        remedy = "give all the same file, then send each SIGHUP"
+        yield warn("workers' agents.yaml", says, remedy)

@@ -51,6 +51,7 @@ async def test_what_is_put_is_read_and_erased(recordings: Recordings, tmp_path: 
     large = os.urandom(2 * PART_BYTES + 12_345)
     for name, content in (("large", large), ("small", b"OggS")):
         (tmp_path / name).write_bytes(content)
+    await recordings.reach()
     key = await recordings.put("s", 1, tmp_path / "large")
     assert recordings.address(key).endswith("/s/1.ogg")
     await recordings.put("s", 2, tmp_path / "small")

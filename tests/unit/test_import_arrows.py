@@ -16,6 +16,7 @@ LIGHT = (
     "assistant.addresses",
     "assistant.hangup",
     "assistant.redaction",
+    "assistant.findings",
 )
 
 # For the modules under the first name: what of ours they may import, beside themselves.
@@ -41,6 +42,7 @@ ARROWS = {
     "assistant.errors": (),
     "assistant.addresses": (),
     "assistant.hangup": (),
+    "assistant.findings": (),
 }
 IO = ("asyncio", "aiohttp", "livekit", "redis", "starlette", "uvicorn", "httpx", "socket")
 PURE = (
@@ -57,8 +59,11 @@ PURE = (
     "assistant.sessions.diagram",
     "assistant.sessions.metadata",
     "assistant.sessions.errors",
+    "assistant.sessions.minutes",
+    "assistant.sessions.tally",
     "assistant.sessions.store.codec",
     "assistant.sessions.store.keys",
+    "assistant.sessions.store.server",
 )
 # The command line imports what a command needs when it runs it.
 LAZY = "assistant.__main__"

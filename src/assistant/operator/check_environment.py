@@ -6,7 +6,7 @@ from assistant.catalog.catalog import Catalog
 from assistant.catalog.environment import required_environment
 from assistant.catalog.errors import CatalogError
 from assistant.errors import SettingsError
-from assistant.operator.findings import Finding, fail, ok, warn
+from assistant.findings import Finding, fail, ok, warn
 from assistant.settings import WorkerSettings, read
 
 

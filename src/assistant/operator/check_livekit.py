@@ -13,8 +13,9 @@ import aiohttp
 from livekit import api
 from livekit.protocol import agent as worker_protocol
 
-from assistant.operator.check_redis import clock_finding, major_minor
-from assistant.operator.findings import Finding, fail, ok, warn
+from assistant.findings import Finding, fail, ok, warn
+from assistant.operator.check_redis import clock_finding
+from assistant.sessions.store.server import major_minor
 from assistant.settings import WorkerSettings
 
 ANSWER_TIMEOUT_S = 5.0

@@ -4,8 +4,8 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
+from assistant.findings import Finding, fail, ok, warn
 from assistant.operator.errors import OperatorError
-from assistant.operator.findings import Finding, fail, ok, warn
 from assistant.operator.service import Json, Service
 from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, Beat, WorkerRegistry

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from assistant.operator.findings import Finding, fail, ok, warn
+from assistant.findings import Finding, fail, ok, warn
 from assistant.settings import WorkerSettings
 
 ANSWER_TIMEOUT_S = 8.0

@@ -8,12 +8,12 @@ from redis.asyncio import Redis
 from rich.console import Console
 from rich.markup import escape
 
+from assistant.findings import Finding, Level, fail
 from assistant.operator.check_environment import check_agents, read_settings
 from assistant.operator.check_livekit import check_livekit
 from assistant.operator.check_redis import check_redis
 from assistant.operator.check_service import check_service, check_workers
 from assistant.operator.check_vendors import check_vendors
-from assistant.operator.findings import Finding, Level, fail
 from assistant.operator.location import find_url, read_local_stack
 from assistant.operator.service import Service
 from assistant.operator.sessions import print_stages

@@ -5,8 +5,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Iterable
 
+from assistant.findings import Finding, fail, ok, warn
 from assistant.operator.errors import OperatorError, ServiceRefusalError
-from assistant.operator.findings import Finding, fail, ok, warn
 from assistant.operator.service import Json, Service
 from assistant.operator.timeline import Stage, stages_of
 from assistant.operator.verdict import verdict_of

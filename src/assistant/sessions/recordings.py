@@ -72,10 +72,11 @@ class Recordings:
         """
         self._url = url.rstrip("/")
         parts = urlsplit(url)
+        self._folder = Path(parts.path) if parts.scheme == "file" else None
         try:
-            if parts.scheme == "file":
+            if self._folder is not None:
                 self._store: LocalStore | S3Store = LocalStore(
-                    Path(parts.path), mkdir=True, automatic_cleanup=True
+                    self._folder, mkdir=True, automatic_cleanup=True
                 )
             else:
                 self._store = _bucket(parts.netloc, parts.path.strip("/"), endpoint, retries)
@@ -119,6 +120,8 @@ class Recordings:
 
     async def reach(self) -> None:
         """Ask the place for something small, and for nobody's recording."""
+        if self._folder is not None and not self._folder.is_dir():
+            raise RecordingsError("the folder is not there")
         try:
             await asyncio.to_thread(self._listed, PROBE_PREFIX)
         except (BaseError, OSError) as error:

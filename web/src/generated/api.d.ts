@@ -93,11 +93,7 @@ export interface components {
             /** @description What to do about it; null: nothing. */
             readonly remedy: string | null;
             readonly says: string;
-            /**
-             * @description `warn`: it works, and may not for long or not everywhere.
-             * @enum {string}
-             */
-            readonly status: "ok" | "warn" | "fail";
+            readonly status: components["schemas"]["Level"];
         };
         readonly ChecksAnswer: {
             readonly at: number;
@@ -286,6 +282,11 @@ export interface components {
             readonly text: string;
             readonly tool: components["schemas"]["ToolUseAnswer"] | null;
         };
+        /**
+         * @description `warn`: it works, and may not for long or not everywhere.
+         * @enum {string}
+         */
+        readonly Level: "ok" | "warn" | "fail";
         readonly ListenAnswer: {
             readonly room: string;
             /** @description LiveKit token that hears this session's room, unseen; to be used within a minute. */
@@ -801,6 +802,7 @@ export type HealthParts = components['schemas']['HealthParts'];
 export type InstructionsBody = components['schemas']['InstructionsBody'];
 export type InterruptBody = components['schemas']['InterruptBody'];
 export type ItemAnswer = components['schemas']['ItemAnswer'];
+export type Level = components['schemas']['Level'];
 export type ListenAnswer = components['schemas']['ListenAnswer'];
 export type LiveKitTokenAnswer = components['schemas']['LiveKitTokenAnswer'];
 export type LiveKitTokenBody = components['schemas']['LiveKitTokenBody'];

@@ -2,15 +2,19 @@
 
 import time
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from redis.asyncio import Redis
 
+from assistant.findings import Finding
 from assistant.sessions.record import State
 from assistant.sessions.store import keys
 from assistant.sessions.store.client import translated
+from assistant.sessions.store.server import examine
+from assistant.sessions.tally import bucket_field
 
 MINUTE_S = 60
+_JOINED = bucket_field("start", "")
 # Reading a day's minutes takes turns with everything else that this process does.
 MINUTES_AT_ONCE = 60
 
@@ -89,21 +93,44 @@ class SessionFigures:
             found += [{name: float(text) for name, text in row.items()} for row in rows]
         return found
 
+    async def joined(self, since: float, now: float) -> int:
+        """How many sessions got their first agent in the whole minutes between, of an hour at most.
+
+        `since` and `now` are Unix seconds.
+        """
+        first = max(int(since // MINUTE_S) + 1, int(now // MINUTE_S) - 60)
+        minutes = await self.minutes(first, max(int(now // MINUTE_S) - first, 0))
+        return sum(
+            int(amount)
+            for minute in minutes
+            for name, amount in minute.items()
+            if name.startswith(_JOINED) and not name.endswith("sum")
+        )
+
     async def holds_s(self) -> list[float]:
         """How long the slots that were freed last had been held, the latest first."""
         with translated():
             stored = cast("list[str]", await self._redis.lrange(keys.HOLDS, 0, -1))
         return [float(text) for text in stored]
 
+    async def examine(self) -> list[Finding]:
+        """Whether the Redis server is one that keeps what it is told."""
+        latency_s, info = await self._info()
+        return list(examine(info, latency_s))
+
     async def server(self) -> Server:
-        with translated():
-            asked_at = time.monotonic()
-            await self._redis.ping()
-            latency_s = time.monotonic() - asked_at
-            info = await self._redis.info()
+        latency_s, info = await self._info()
         return Server(
             latency_s=latency_s,
             used_memory_bytes=info.get("used_memory"),
             connected_clients=info.get("connected_clients"),
             version=info.get("valkey_version") or info.get("redis_version"),
         )
+
+    async def _info(self) -> tuple[float, dict[str, Any]]:
+        """How long a PING took, and what INFO says."""
+        with translated():
+            asked_at = time.monotonic()
+            await self._redis.ping()
+            latency_s = time.monotonic() - asked_at
+            return latency_s, await self._redis.info()

@@ -165,7 +165,7 @@ class SessionListing:
         if search is None or not ids:
             return ids
         index = keys.sessions_by("user", user_label(search))
-        theirs = cast("list[float | None]", await self._redis.zmscore(index, ids))
+        theirs = await self._redis.zmscore(index, ids)
         return [
             session_id
             for session_id, at in zip(ids, theirs, strict=True)
