@@ -47,7 +47,7 @@ def test_what_happened_in_each_step() -> None:
     assert [point.at for point in (first, second, third)] == [600.0, 720.0, 840.0]
     assert (first.started, first.active, first.turns, first.interrupted) == (2, 0, 1, 0)
     assert (first.ended, first.failed, first.cost) == ({"user_left": 1}, {}, {"EUR": 0.25})
-    assert first.latencies["e2e_latency_s"] == Spread(1, 0.75, 0.95, 0.995)
+    assert first.latencies["e2e_latency_s"] == Spread(1, 0.875, 0.975, 0.9975)
     assert first.latencies["llm_ttft_s"].count == 1
     assert first.latencies["tts_ttfb_s"] == Spread(0, None, None, None)
     assert (second.ended, second.failed) == ({"user_left": 1}, {"agent_lost": 2})
@@ -74,8 +74,8 @@ def test_levels_hold_until_they_change() -> None:
 
 def test_percentiles_lie_within_their_bucket() -> None:
     """A share of a bucket's counts is that share of the way between its bounds."""
-    even = spread({"0.5": 5, "1.0": 5})
-    assert even == Spread(10, 0.5, 0.9, 0.99)
+    even = spread({"1.0": 5, "1.5": 5})
+    assert even == Spread(10, 1.0, 1.4, 1.49)
     skewed = spread({"0.1": 98, "+Inf": 2})
     assert skewed.p50 is not None
     assert 0.05 < skewed.p50 < 0.1

@@ -54,7 +54,7 @@ def test_a_whole_course() -> None:
     assert totals[tally.ATTEMPTS] == 2
     assert totals["lost:agent_lost"] == 1
     assert totals[tally.over_field("ended", "user_requested")] == 1
-    assert totals[tally.bucket_field("queued", "2.5")] == 1
+    assert totals[tally.bucket_field("queued", "2.0")] == 1
     assert totals[tally.bucket_field("accept", "0.1")] == 1
     assert totals[tally.bucket_field("start", "2.5")] == 1
     assert abs(totals[tally.bucket_field("start", "sum")] - 2.4) < 1e-6

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from assistant.sessions.events import Event, TurnCompleted
 from assistant.sessions.record import Session, State
 
-#: Upper bounds of the histograms' buckets, in seconds; a start should take less than one.
-BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+#: Upper bounds of the histograms' buckets, in seconds; a start should take less than one, and the
+#: pause before an answer is short at half a second and long at two.
+BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
 @dataclass(frozen=True, slots=True)
