@@ -1,5 +1,6 @@
 """The HTTP application: its routes, its middleware, and its answers to errors."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from token_service.metrics import HttpMetrics, Metrics
 from token_service.openapi import openapi
 from token_service.overview import Overview
 from token_service.problems import HANDLED, problem
+from token_service.reference import reference, reference_headers
 from token_service.routes.context import SESSION_KEY_HEADER
 from token_service.routes.control import ControlRoutes
 from token_service.routes.conversations import ConversationRoutes
@@ -168,9 +170,13 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
     )
     console = ConsoleRoutes(settings, console_headers(settings.client_livekit_url))
     description = openapi()
+    explained = reference(json.loads(description))
 
     async def describe(_request: Request) -> Response:
         return Response(description, media_type="application/json")
+
+    async def explain(_request: Request) -> Response:
+        return Response(explained, headers=reference_headers(), media_type="text/html")
 
     routes: list[Route | Mount] = [
         Route("/api/token", once(sessions.token, answer_s=token_s), methods=["POST"]),
@@ -216,6 +222,7 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         Route("/stats", health.stats, methods=["GET"]),
         Route("/metrics", metrics.show, methods=["GET"]),
         Route("/openapi.json", describe, methods=["GET"]),
+        Route("/docs", explain, methods=["GET"]),
         Route("/api/talk", page.talk, methods=["GET"]),
         Route("/", page.index, methods=["GET"]),
         Route("/console", console.index, methods=["GET"]),

@@ -82,6 +82,18 @@ def test_assets(http: httpx.Client) -> None:
     refused(http.get("/private.txt"), 404, "not_found")
 
 
+def test_docs(http: httpx.Client) -> None:
+    """People read the interface without a key, under a policy that lets nothing else in."""
+    answer = http.get("/docs")
+    assert (answer.status_code, answer.headers["content-type"]) == (
+        200,
+        "text/html; charset=utf-8",
+    )
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "/api/session/start" in answer.text
+
+
 @pytest.mark.parametrize(
     "path",
     [
