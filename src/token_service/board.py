@@ -10,11 +10,11 @@ from collections.abc import AsyncGenerator, Callable
 
 from assistant.sessions.errors import StoreUnavailableError
 from token_service import sse
-from token_service.answers import OverviewAnswer
 from token_service.errors import TooManyStreamsError
 from token_service.event_feed import End
 from token_service.event_streams import Timing
 from token_service.overview import Overview
+from token_service.stats import OverviewAnswer
 
 MAX_READERS = 100  # Consoles; each is an open connection and two tasks.
 LOOK_EVERY_S = 1.0

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from token_service import answers, bodies, figures, listing, problems, sse
+from token_service import answers, bodies, figures, listing, problems, sse, stats
 from token_service.agents import AgentsAnswer
 from token_service.checks import ChecksAnswer
 from token_service.idempotency import HEADER as IDEMPOTENCY_HEADER
@@ -231,7 +231,7 @@ OPERATIONS = (
         path="/api/overview/stream",
         summary="The figures of this moment, whenever they change; for secret keys",
         answer=None,
-        tells=answers.OverviewAnswer,
+        tells=stats.OverviewAnswer,
         problems=("forbidden", *_STREAM),
     ),
     Operation(
@@ -278,14 +278,14 @@ OPERATIONS = (
         method="get",
         path="/stats",
         summary="Figures of this moment; for secret keys",
-        answer=answers.StatsAnswer,
+        answer=stats.StatsAnswer,
         problems=("forbidden",),
     ),
     Operation(
         method="get",
         path="/health",
         summary="All parts; 200 even when degraded",
-        answer=answers.HealthAnswer,
+        answer=stats.HealthAnswer,
         open=True,
     ),
     Operation(

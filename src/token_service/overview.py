@@ -9,7 +9,11 @@ from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.store.figures import SessionFigures
 from assistant.sessions.store.records import SessionStore
 from assistant.sessions.store.workers import Beat, WorkerRegistry, fleet_jobs
-from token_service.answers import (
+from token_service.deadline import store_in_time
+from token_service.estimate import estimated_wait_s
+from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableError
+from token_service.settings import ServiceSettings
+from token_service.stats import (
     CatalogAnswer,
     HealthAnswer,
     HealthParts,
@@ -24,10 +28,6 @@ from token_service.answers import (
     WorkerAnswer,
     WorkerSession,
 )
-from token_service.deadline import store_in_time
-from token_service.estimate import estimated_wait_s
-from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableError
-from token_service.settings import ServiceSettings
 
 PART_TIMEOUT_S = 2.5  # probes give up after a few seconds; a hung part is a part that is down
 # Anybody may ask for /health: however many do, the parts are asked once a second.
