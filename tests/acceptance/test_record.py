@@ -187,11 +187,26 @@ async def test_a_conversation_is_on_record(system: System, s3: S3Server, folder:
 
     async with system.http() as http:
         figures = (await http.get("/metrics")).text
+        lately = (await http.get("/api/figures")).json()
         assert (await http.delete(f"/api/sessions/{call.session_id}")).status_code == 200
     for labels in ('agent="reporter",latency="e2e_latency"', 'agent="reporter",kind="stt"'):
         assert labels in figures
     assert 'assistant_cost_total{agent="reporter"' in figures
+    _check_lately(lately, report)
     assert [path for path in s3.folder.rglob("*") if path.is_file()] == []
+
+
+def _check_lately(lately: dict[str, Any], report: dict[str, Any]) -> None:
+    """The one conversation of the last hour, minute by minute, is what its report says."""
+    points = lately["points"]
+    assert sum(point["started"] for point in points) == 1
+    assert sum(point["active"] for point in points) == 1
+    assert sum(point["ended"] for point in points) == 1
+    assert sum(point["turns"] for point in points) == report["turns"]["count"]
+    counts = [point["latencies"].get("e2e_latency", {"count": 0})["count"] for point in points]
+    assert sum(counts) == report["turns"]["count"]
+    assert lately["currency"] == "EUR"
+    assert sum(point["cost"] for point in points) == pytest.approx(report["usage"]["cost"])
 
 
 async def _check_sound(
