@@ -289,7 +289,9 @@ class TalkAgent(Answer):
 
 class TalkAnswer(Answer):
     key: str | None = Field(repr=False)
-    """The publishable key that the page shows; null where none is needed."""
+    """The publishable key that the page shows; null where none is needed, or one was shown."""
+    url: str
+    """LiveKit's address for clients, for a page to greet before anybody clicks."""
     agents: list[TalkAgent]
     start_timeout: float
     """Seconds within which an agent comes, or the start has failed."""

@@ -158,7 +158,7 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
     metrics = MetricsRoute(backend.metrics, authenticator)
     health = HealthRoutes(backend.overview, authenticator)
     headers = page_headers(settings.client_livekit_url, settings.allowed_origins)
-    page = PageRoutes(backend.catalogs, settings, headers)
+    page = PageRoutes(backend.catalogs, settings, authenticator, headers)
     operator = OperatorRoutes(
         catalogs=backend.catalogs,
         figures=backend.figures,
@@ -225,10 +225,12 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         Route("/docs", explain, methods=["GET"]),
         Route("/api/talk", page.talk, methods=["GET"]),
         Route("/", page.index, methods=["GET"]),
+        Route("/embed", page.embedded, methods=["GET"]),
+        Route("/embed.js", page.embed_script, methods=["GET"]),
         Route("/console", console.index, methods=["GET"]),
         Route("/console/", console.index, methods=["GET"]),
     ]
-    if settings.talk_page()[0]:
+    if settings.talk_page()[0] or settings.embeds:
         routes.append(Mount("/assets", app=Assets(Path(settings.web_dir) / "assets")))
     if settings.console == "on":
         assets = Path(settings.web_dir) / "console" / "assets"

@@ -305,10 +305,10 @@ OPERATIONS = (
     Operation(
         method="get",
         path="/api/talk",
-        summary="What the talk page may offer",
+        summary="What the talk page, or who shows a key, may offer",
         answer=answers.TalkAnswer,
         open=True,
-        problems=("talk_page_off",),
+        problems=("talk_page_off", "unauthenticated"),
     ),
 )
 

@@ -63,7 +63,7 @@ _RULES: Mapping[str, _Rule] = {
     "recording.stored": _Rule(("attempt", "bytes")),
     "recording.failed": _Rule(("attempt", "detail")),
     "operator.listening": _Rule(("by",), backends_only=True),
-    "turn.completed": _Rule(("attempt", *_LATENCIES), ("turn", "interrupted")),
+    "turn.completed": _Rule(("attempt",), ("turn", "interrupted", *_LATENCIES)),
 }
 #: How a job is handed over inside; of no use to anybody else.
 INTERNAL = frozenset({"agent.received", "agent.launched", "agent.claimed"})

@@ -184,6 +184,11 @@ class ServiceSettings(LiveKitSettings, SessionSettings, LogSettings, HttpSetting
     def session_timeout_s(self) -> float:
         return self.session_timeout_ms / 1000
 
+    @property
+    def embeds(self) -> bool:
+        """Whether pages of other origins may show the talk page with a key of their own."""
+        return not self.has_keys or bool(self.publishable_keys and self.allowed_origins)
+
     def talk_page(self) -> tuple[bool, ApiKey | None]:
         """Whether there is a talk page, and the key that it shows; None: it needs none."""
         if not self.has_keys:

@@ -1,6 +1,7 @@
 """Who may do what, once keys are configured."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -174,15 +175,36 @@ def test_the_talk_page_gets_its_key(stack: Stack) -> None:
         assert http.get("/api/talk").json()["key"] == PAGE_KEY
 
 
-def test_without_a_talk_page_key(stack: Stack) -> None:
-    """With keys and no key for it, there is no talk page at all."""
-    with (
-        stack.another_service(ASSISTANT_TALK_PAGE_KEY="") as url,
-        stack.client(url=url) as http,
-    ):
+def test_without_a_talk_page_key(stack: Stack, tmp_path: Path) -> None:
+    """With keys and no key for it, there is no talk page; others embed it with a key of theirs."""
+    (tmp_path / "index.html").write_text("<!doctype html>")
+    (tmp_path / "embed.js").write_text("{}")
+    environ = {"ASSISTANT_TALK_PAGE_KEY": "", "ASSISTANT_WEB_DIR": str(tmp_path)}
+    with stack.another_service(**environ) as url, stack.client(url=url) as http:
         refused(http.get("/api/talk"), 404, "talk_page_off")
         refused(http.get("/"), 404, "talk_page_off")
         refused(http.get("/assets/x.js"), 404, "not_found")
+        shown = {"Authorization": f"Bearer {PAGE_KEY}"}
+        offered = http.get("/api/talk", headers=shown).json()
+        assert (offered["key"], [agent["default"] for agent in offered["agents"]].count(True)) == (
+            None,
+            1,
+        )
+        wrong = {"Authorization": "Bearer wrong-key-0123456789"}
+        refused(http.get("/api/talk", headers=wrong), 401, "unauthenticated")
+        framed, script = http.get("/embed"), http.get("/embed.js")
+        assert f"frame-ancestors 'self' {ORIGIN}" in framed.headers["content-security-policy"]
+        assert script.headers["content-type"].startswith("text/javascript")
+        assert script.headers["cache-control"] == "public, max-age=300"
+        for answer in (framed, script):
+            assert answer.status_code == 200
+            assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
+    with (
+        stack.another_service(**environ, ASSISTANT_ALLOWED_ORIGINS="") as url,
+        stack.client(url=url) as http,
+    ):
+        refused(http.get("/embed"), 404, "talk_page_off")
+        refused(http.get("/embed.js"), 404, "talk_page_off")
 
 
 def test_allowed_origins(stack: Stack) -> None:
