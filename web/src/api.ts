@@ -1,5 +1,8 @@
 /** The HTTP side of the service, as the page uses it. Durations are seconds. */
 
+import { eventsOf, type SessionEvent } from "./events";
+import type { Place } from "./session";
+
 /** Longest wait for one answer: minting a token and starting a session are single round trips. */
 const REQUEST_TIMEOUT_S = 12;
 /** A problem document is a few hundred bytes; its text is shown, so it is cut here. */
@@ -12,6 +15,8 @@ export interface TalkPage {
   readonly key: string | null;
   readonly agents: readonly AgentChoice[];
   readonly startTimeout: number;
+  /** LiveKit's address, to be reached sooner after the click; null where the service keeps it. */
+  readonly url: string | null;
 }
 
 export interface TokenAnswer {
@@ -27,6 +32,7 @@ export interface SessionAnswer {
   readonly status: SessionStatus;
   readonly reason: string | null;
   readonly detail: string | null;
+  readonly place: Place | null;
 }
 
 export interface Choice {
@@ -119,14 +125,27 @@ function agents(value: unknown): AgentChoice[] {
   });
 }
 
-/** Asks what this page may offer. Raises: ApiError, UnreachableError. */
-export async function talkPage(): Promise<TalkPage> {
-  const body = await request("/api/talk", { method: "GET" });
+const bearer = (key: string | null): Record<string, string> =>
+  key === null ? {} : { Authorization: `Bearer ${key}` };
+
+const number = (value: unknown): number | null =>
+  typeof value === "number" && Number.isFinite(value) ? value : null;
+
+/** The place in line that a start's or a session's answer tells; null: it does not wait. */
+function placeOf(body: Json): Place | null {
+  if (body["status"] !== "queued") return null;
+  return { position: number(body["position"]), waitS: number(body["estimatedWaitS"]) };
+}
+
+/** Asks what this page, or who shows `key`, may offer. Raises: ApiError, UnreachableError. */
+export async function talkPage(key: string | null): Promise<TalkPage> {
+  const body = await request("/api/talk", { method: "GET", headers: bearer(key) });
   const startTimeout = body["startTimeout"];
   return {
-    key: text(body["key"]),
+    key: key ?? text(body["key"]),
     agents: agents(body["agents"]),
     startTimeout: typeof startTimeout === "number" && startTimeout > 0 ? startTimeout : 30,
+    url: text(body["url"]),
   };
 }
 
@@ -163,14 +182,15 @@ export class SessionApi {
     };
   }
 
-  async start(choice: Choice, signal: AbortSignal): Promise<void> {
+  /** Resolves to the place in line; null where an agent is sought at once. */
+  async start(choice: Choice, signal: AbortSignal): Promise<Place | null> {
     const config: Json = {};
     if (choice.agent !== null) config["agent"] = choice.agent;
     if (choice.voice !== null) config["voice"] = choice.voice;
     const { sessionId, userId } = this;
     const body: Json = { sessionId, userId, ...this.#proof() };
     if (Object.keys(config).length > 0) body["config"] = config;
-    await this.#post("/api/session/start", body, signal);
+    return placeOf(await this.#post("/api/session/start", body, signal));
   }
 
   async end(reason: string): Promise<void> {
@@ -188,17 +208,37 @@ export class SessionApi {
   }
 
   async status(signal?: AbortSignal): Promise<SessionAnswer> {
-    const path = `/api/sessions/${encodeURIComponent(this.sessionId)}`;
-    const extra: Record<string, string> =
-      this.#sessionKey === null ? {} : { "X-Session-Key": this.#sessionKey };
-    const body = await request(path, { method: "GET", headers: this.#headers(extra) }, signal);
+    const body = await request(this.#path, { method: "GET", headers: this.#shown({}) }, signal);
     const status = required(body, "status");
     if (!STATUSES.has(status)) throw new UnreachableError(`unknown status ${status}`);
     return {
       status: status as SessionStatus,
       reason: text(body["reason"]),
       detail: text(body["detail"])?.slice(0, MAX_DETAIL_CHARS) ?? null,
+      place: placeOf(body),
     };
+  }
+
+  /**
+   * What happens in the session, from its first event or from after `last`, until the stream ends;
+   * returns at once where nothing comes any more.
+   */
+  async *events(last: string | null, signal: AbortSignal): AsyncGenerator<SessionEvent> {
+    const headers = this.#shown(last === null ? {} : { "Last-Event-ID": last });
+    const response = await fetch(`${this.#path}/events`, { headers, signal, cache: "no-store" });
+    if (!response.ok) throw await problem(response);
+    if (response.body !== null) yield* eventsOf(response.body);
+  }
+
+  get #path(): string {
+    return `/api/sessions/${encodeURIComponent(this.sessionId)}`;
+  }
+
+  /** The headers of a request that has no body to show the session's key in. */
+  #shown(extra: Record<string, string>): Record<string, string> {
+    return this.#headers(
+      this.#sessionKey === null ? extra : { ...extra, "X-Session-Key": this.#sessionKey },
+    );
   }
 
   #proof(): Json {
@@ -210,7 +250,7 @@ export class SessionApi {
   }
 
   #headers(extra: Record<string, string>): Record<string, string> {
-    return this.key === null ? extra : { ...extra, Authorization: `Bearer ${this.key}` };
+    return { ...extra, ...bearer(this.key) };
   }
 
   #post(path: string, body: Json, signal?: AbortSignal): Promise<Json> {

@@ -1,11 +1,9 @@
 /** One conversation: the calls, the room, the microphone and the agent's voice. All the I/O. */
 
 import {
-  createLocalAudioTrack,
   DisconnectReason,
   isBrowserSupported,
   type LocalAudioTrack,
-  MediaDeviceFailure,
   type Participant,
   type RemoteTrack,
   Room,
@@ -14,9 +12,14 @@ import {
   type TextStreamReader,
   Track,
 } from "livekit-client";
-import { ApiError, type Choice, type SessionAnswer, type SessionApi, UnreachableError } from "./api";
-import type { Event, MicrophoneTrouble, Problem } from "./session";
+import type { Choice, SessionAnswer, SessionApi } from "./api";
+import type { Sound } from "./devices";
+import type { SessionEvent } from "./events";
+import { microphoneAllowed, openMicrophone } from "./microphone";
+import type { Event, Problem } from "./session";
+import { Speaker } from "./speaker";
 import { MAX_TURN_CHARS, type Reading, type Who } from "./transcript";
+import { asProblem, MediaError } from "./troubles";
 
 /** Source: the agent SDK's `types.py`. */
 const AGENT_STATE = "lk.agent.state";
@@ -36,6 +39,9 @@ const LONGEST_WAIT_S = 900;
 /** After a disconnect the record may need a moment to say why; then the page says what it knows. */
 const EXPLAIN_TRIES = 3;
 const EXPLAIN_PAUSE_S = 0.6;
+/** How often a stream of events that broke is taken up again, and after which pause. */
+const FOLLOW_TRIES = 20;
+const FOLLOW_PAUSE_S = 2;
 
 // At its default level the client writes participants' names and attributes into the console.
 setLogLevel("warn");
@@ -46,17 +52,6 @@ const PRE_CONNECT_SLICE_MS = 40;
 const sleep = (durationS: number): Promise<void> =>
   new Promise((resolve) => setTimeout(resolve, durationS * 1000));
 
-class MicrophoneError extends Error {
-  override readonly name = "MicrophoneError";
-  constructor(readonly why: MicrophoneTrouble) {
-    super(why);
-  }
-}
-
-class MediaError extends Error {
-  override readonly name = "MediaError";
-}
-
 /** What the conversation tells the page. */
 export interface Hooks {
   event(event: Event): void;
@@ -64,45 +59,13 @@ export interface Hooks {
   voice(who: Who, track: MediaStreamTrack | null): void;
   /** The browser lets no sound out until the person clicks again. */
   soundBlocked(blocked: boolean): void;
-}
-
-/** True when the person has allowed the microphone before, so that no question delays the start. */
-async function microphoneAllowed(): Promise<boolean> {
-  try {
-    const answer = await navigator.permissions.query({ name: "microphone" as PermissionName });
-    return answer.state === "granted";
-  } catch {
-    return false; // Not every browser tells; then the question is taken as still open.
-  }
-}
-
-function microphoneTrouble(error: unknown): MicrophoneTrouble {
-  switch (MediaDeviceFailure.getFailure(error)) {
-    case MediaDeviceFailure.PermissionDenied:
-      return "refused";
-    case MediaDeviceFailure.NotFound:
-      return "absent";
-    case MediaDeviceFailure.DeviceInUse:
-      return "busy";
-    default:
-      return "other";
-  }
-}
-
-function asProblem(error: unknown): Problem {
-  if (error instanceof MicrophoneError) return { kind: "microphone", why: error.why };
-  if (error instanceof UnreachableError) return { kind: "unreachable" };
-  if (error instanceof MediaError) return { kind: "media" };
-  if (error instanceof ApiError) {
-    const { status, code, detail, retryAfterS } = error;
-    return { kind: "refused", status, code, detail, retryAfterS };
-  }
-  console.error("conversation failed", error);
-  return { kind: "unknown" };
+  /** The microphone runs, so the browser now names the devices. */
+  devicesKnown(): void;
 }
 
 export class Conversation {
   readonly #room: Room;
+  readonly #speaker: Speaker;
   readonly #abort = new AbortController();
   #microphone: LocalAudioTrack | null = null;
   #muted = false;
@@ -111,14 +74,18 @@ export class Conversation {
   #joined = false;
   #awaiting = false;
   #streams = 0;
-  #sounds: HTMLMediaElement[] = [];
 
   constructor(
     private readonly api: SessionApi,
     private readonly startTimeoutS: number,
+    private readonly sound: Sound,
     private readonly hooks: Hooks,
   ) {
-    this.#room = new Room({ disconnectOnPageLeave: true });
+    this.#speaker = new Speaker(sound.volume);
+    this.#room = new Room({
+      disconnectOnPageLeave: true,
+      ...(sound.speaker === null ? {} : { audioOutput: { deviceId: sound.speaker } }),
+    });
     this.#room.registerTextStreamHandler(TRANSCRIPTION_TOPIC, (reader, from) => {
       void this.#readStream(reader, from.identity);
     });
@@ -153,7 +120,7 @@ export class Conversation {
       if (this.#closed) return;
       this.#started = true;
       await Promise.all([
-        this.api.start(choice, this.#abort.signal).then(() => void this.#awaitAgent()),
+        this.#callAgent(choice),
         this.#connect(answer.url, answer.token),
         // Publishing waits for the room by itself and then shares its first negotiation.
         opened.then(() => this.#publish()),
@@ -194,18 +161,42 @@ export class Conversation {
     this.#room.startAudio().catch(() => undefined); // Told by AudioPlaybackStatusChanged.
   }
 
-  async #openMicrophone(): Promise<void> {
-    if (navigator.mediaDevices === undefined) throw new MicrophoneError("insecure");
-    let track: LocalAudioTrack;
-    try {
-      track = await createLocalAudioTrack({
-        echoCancellation: true,
-        noiseSuppression: true,
-        autoGainControl: true,
-      });
-    } catch (error) {
-      throw new MicrophoneError(microphoneTrouble(error));
+  setVolume(volume: number): void {
+    this.#speaker.setVolume(volume);
+  }
+
+  /** Listens by another microphone. Raises: the browser's own error when it cannot be had. */
+  async useMicrophone(id: string): Promise<void> {
+    const track = this.#microphone;
+    if (track === null) return;
+    await track.setDeviceId({ exact: id });
+    if (!this.#closed) this.hooks.voice("user", track.mediaStreamTrack);
+  }
+
+  /** Speaks by another speaker. Raises: the browser's own error when it cannot be had. */
+  async useSpeaker(id: string): Promise<void> {
+    await this.#room.switchActiveDevice("audiooutput", id);
+  }
+
+  /** Tells every event of the session from its first one, until `signal` or the conversation ends. */
+  async follow(tell: (event: SessionEvent) => void, signal: AbortSignal): Promise<void> {
+    const either = AbortSignal.any([signal, this.#abort.signal]);
+    let last: string | null = null;
+    for (let attempt = 1; attempt <= FOLLOW_TRIES && !either.aborted; attempt += 1) {
+      try {
+        for await (const event of this.api.events(last, either)) {
+          last = event.id ?? last;
+          tell(event);
+        }
+      } catch {
+        // Figures are an extra: a stream that cannot be had is asked for again, and then left out.
+      }
+      await sleep(FOLLOW_PAUSE_S);
     }
+  }
+
+  async #openMicrophone(): Promise<void> {
+    const track = await openMicrophone(this.sound.microphone);
     if (this.#closed) {
       track.stop();
       return;
@@ -215,6 +206,13 @@ export class Conversation {
     track.startPreConnectBuffer(PRE_CONNECT_SLICE_MS);
     if (this.#muted) await track.mute();
     this.hooks.voice("user", track.mediaStreamTrack);
+    this.hooks.devicesKnown();
+  }
+
+  async #callAgent(choice: Choice): Promise<void> {
+    const place = await this.api.start(choice, this.#abort.signal);
+    this.#tell({ type: "placed", place });
+    void this.#awaitAgent();
   }
 
   async #connect(url: string, token: string): Promise<void> {
@@ -268,10 +266,10 @@ export class Conversation {
         if (this.#closed || this.#agentHere) return;
         const session = await this.#ask();
         if (session !== null && this.#concluded(session)) return;
-        const queued = session?.status === "queued";
-        this.#tell({ type: "queued", queued });
+        const place = session?.place ?? null;
+        this.#tell({ type: "placed", place });
         const now = performance.now();
-        if (queued) deadline = now + patienceS * 1000;
+        if (place !== null) deadline = now + patienceS * 1000;
         if (now > deadline || now - began > LONGEST_WAIT_S * 1000) {
           this.#fail({ kind: "late", afterS: Math.round((now - began) / 1000) });
           return;
@@ -329,19 +327,14 @@ export class Conversation {
 
   #hear(track: RemoteTrack, name: string): void {
     if (track.kind !== Track.Kind.Audio) return;
-    const element = track.attach();
-    element.hidden = true;
-    document.body.append(element);
-    this.#sounds.push(element);
+    this.#speaker.add(track);
     // The agent goes on speaking on its own track.
     if (name !== APOLOGY_TRACK) this.hooks.voice("agent", track.mediaStreamTrack);
   }
 
   #unhear(track: RemoteTrack): void {
-    const gone = track.detach();
-    for (const element of gone) element.remove();
-    this.#sounds = this.#sounds.filter((element) => !gone.includes(element));
-    if (track.kind === Track.Kind.Audio && this.#sounds.length === 0) this.hooks.voice("agent", null);
+    this.#speaker.remove(track);
+    if (track.kind === Track.Kind.Audio && this.#speaker.silent) this.hooks.voice("agent", null);
   }
 
   /** Reads one stream of a segment's text, telling each growth of it. */
@@ -350,19 +343,20 @@ export class Conversation {
     const stream = this.#streams;
     const who: Who = sender === this.#room.localParticipant.identity ? "user" : "agent";
     const segment = reader.info.attributes?.[SEGMENT_ID] ?? reader.info.id;
+    const at = performance.now();
     let text = "";
     let broken = false;
     try {
       for await (const piece of reader) {
         text = (text + piece).slice(0, MAX_TURN_CHARS);
-        if (!this.#closed) this.hooks.reading({ segment, who, stream, text, final: false });
+        if (!this.#closed) this.hooks.reading({ segment, who, stream, text, final: false, at });
       }
     } catch {
       broken = true; // The sender left in the middle; what came is all that will come.
     }
     // A stream's last attributes come with its end, and may differ from those of its beginning.
     const final = broken || reader.info.attributes?.[TRANSCRIPTION_FINAL] === "true";
-    if (!this.#closed) this.hooks.reading({ segment, who, stream, text, final });
+    if (!this.#closed) this.hooks.reading({ segment, who, stream, text, final, at });
   }
 
   #tell(event: Event): void {
@@ -384,7 +378,7 @@ export class Conversation {
     this.hooks.voice("agent", null);
     this.hooks.soundBlocked(false);
     this.#microphone?.stop();
-    for (const element of this.#sounds) element.remove();
+    this.#speaker.clear();
     void this.#room.disconnect();
   }
 

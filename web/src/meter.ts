@@ -132,7 +132,7 @@ export class Meter {
     this.#colors = {
       user: style.getPropertyValue("--voice-user").trim(),
       agent: style.getPropertyValue("--voice-agent").trim(),
-      line: style.getPropertyValue("--voice-none").trim(),
+      line: style.color,
     };
     if (!this.#moving) this.#draw(0);
   }

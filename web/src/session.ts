@@ -30,12 +30,19 @@ export type Problem =
 
 export type MicrophoneTrouble = "refused" | "absent" | "busy" | "insecure" | "other";
 
+/** A place in line; null: the service does not know. */
+export interface Place {
+  /** From 1. */
+  readonly position: number | null;
+  readonly waitS: number | null;
+}
+
 export interface State {
   readonly phase: Phase;
   /** The media connection broke and is being restored; `phase` keeps what came before. */
   readonly reconnecting: boolean;
-  /** Every agent is busy and the session stands in line. */
-  readonly queued: boolean;
+  /** Every agent is busy and the session stands in line; null: it does not. */
+  readonly place: Place | null;
   /** The agent left a running session, and another one is being brought. */
   readonly agentLost: boolean;
   readonly muted: boolean;
@@ -52,7 +59,7 @@ export interface State {
 export type Event =
   | { readonly type: "start"; readonly microphone: boolean }
   | { readonly type: "connected" }
-  | { readonly type: "queued"; readonly queued: boolean }
+  | { readonly type: "placed"; readonly place: Place | null }
   | { readonly type: "agent"; readonly state: string | null; readonly at: number }
   | { readonly type: "agentLeft" }
   | { readonly type: "reconnecting" }
@@ -64,7 +71,7 @@ export type Event =
 export const IDLE: State = {
   phase: "idle",
   reconnecting: false,
-  queued: false,
+  place: null,
   agentLost: false,
   muted: false,
   microphone: true,
@@ -102,6 +109,9 @@ function agentPhase(agent: string | null, before: Phase): Phase {
   }
 }
 
+const samePlace = (one: Place | null, other: Place | null): boolean =>
+  one?.position === other?.position && one?.waitS === other?.waitS;
+
 const lasted = (state: State, at: number): number | null =>
   state.since === null ? null : Math.max(0, (at - state.since) / 1000);
 
@@ -115,12 +125,14 @@ export function next(state: State, event: Event): State {
   switch (event.type) {
     case "connected":
       return state.phase === "connecting" ? { ...state, phase: "waiting" } : state;
-    case "queued":
-      return attended(state) ? state : { ...state, queued: event.queued };
+    case "placed":
+      return attended(state) || samePlace(state.place, event.place)
+        ? state
+        : { ...state, place: event.place };
     case "agent": {
       const phase = agentPhase(event.state, state.phase);
       const since = state.since ?? event.at;
-      return { ...state, phase, since, queued: false, agentLost: false };
+      return { ...state, phase, since, place: null, agentLost: false };
     }
     case "agentLeft":
       return { ...state, phase: "waiting", agentLost: true };
@@ -140,7 +152,7 @@ export function next(state: State, event: Event): State {
 const over = (state: State, how: Partial<State>): State => ({
   ...state,
   reconnecting: false,
-  queued: false,
+  place: null,
   agentLost: false,
   ...how,
 });

@@ -12,6 +12,8 @@ export interface Turn {
   readonly who: Who;
   readonly text: string;
   readonly final: boolean;
+  /** Milliseconds of the page's clock when its first words came. */
+  readonly at: number;
 }
 
 /**
@@ -28,6 +30,7 @@ export interface Reading {
   readonly stream: number;
   readonly text: string;
   readonly final: boolean;
+  readonly at: number;
 }
 
 interface Entry {
@@ -61,6 +64,21 @@ export class Transcript {
     return count;
   }
 
+  /**
+   * The agent's n-th answer, from 1: what it said first after the user spoke. A greeting is no
+   * answer. Null: there is none.
+   */
+  answer(number: number): Turn | null {
+    let count = 0;
+    let before: Who | null = null;
+    for (const { turn } of this.#entries.values()) {
+      if (turn.who === "agent" && before === "user") count += 1;
+      if (count === number) return turn;
+      before = turn.who;
+    }
+    return null;
+  }
+
   /** Takes a reading in; returns the changed turn, or null when it changes nothing. */
   read(reading: Reading): Turn | null {
     const id = `${reading.who}:${reading.segment}`;
@@ -72,7 +90,8 @@ export class Transcript {
     }
     const text = printable(reading.text);
     if (text.trim() === "" && known === undefined) return null;
-    const turn: Turn = { id, who: reading.who, text, final: reading.final };
+    const at = known?.turn.at ?? reading.at;
+    const turn: Turn = { id, who: reading.who, text, final: reading.final, at };
     if (known !== undefined && known.turn.text === text && known.turn.final === turn.final) return null;
     this.#entries.set(id, { turn, stream: reading.stream });
     this.#forgetOldest();

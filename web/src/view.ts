@@ -1,30 +1,14 @@
 /** The page's elements. Whatever was said or answered enters them as text, never as markup. */
 
 import type { AgentChoice, Choice } from "./api";
-import { attended, live, type Problem, type State } from "./session";
+import { clock } from "./clock";
+import { byId, option, setText } from "./elements";
+import { live, type Problem, type State } from "./session";
 import type { Turn } from "./transcript";
-import { problemWords, statusWords, summaryWords } from "./words";
+import { endWords, type Figure, figures, problemWords, statusWords } from "./words";
 
 /** The reader counts as following the conversation when within this many pixels of its end. */
 const FOLLOW_PX = 80;
-
-const byId = <E extends HTMLElement>(id: string, type: new () => E): E => {
-  const element = document.getElementById(id);
-  if (!(element instanceof type)) throw new TypeError(`the page lacks #${id}`);
-  return element;
-};
-
-const clock = (lengthS: number): string => {
-  const whole = Math.max(0, Math.floor(lengthS));
-  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
-};
-
-function option(value: string, words: string): HTMLOptionElement {
-  const element = document.createElement("option");
-  element.value = value;
-  element.textContent = words;
-  return element;
-}
 
 export class View {
   readonly talk = byId("talk", HTMLButtonElement);
@@ -37,15 +21,21 @@ export class View {
   readonly agent = byId("agent", HTMLSelectElement);
   readonly voice = byId("voice", HTMLSelectElement);
   readonly string = byId("string", HTMLCanvasElement);
+  readonly copy = byId("copy", HTMLButtonElement);
+  readonly download = byId("download", HTMLButtonElement);
+  readonly close = byId("close", HTMLButtonElement);
 
-  readonly #send = byId("send", HTMLButtonElement);
   readonly #status = byId("status", HTMLElement);
   readonly #statusWords = byId("status-words", HTMLElement);
+  readonly #name = byId("name", HTMLElement);
   readonly #clock = byId("clock", HTMLElement);
   readonly #headline = byId("headline", HTMLElement);
   readonly #legend = byId("legend", HTMLElement);
   readonly #legendAgent = byId("legend-agent", HTMLElement);
   readonly #summary = byId("summary", HTMLElement);
+  readonly #summaryWhy = byId("summary-why", HTMLElement);
+  readonly #figures = byId("figures", HTMLElement);
+  readonly #keep = byId("keep", HTMLElement);
   readonly #error = byId("error", HTMLElement);
   readonly #errorTitle = byId("error-title", HTMLElement);
   readonly #errorAdvice = byId("error-advice", HTMLElement);
@@ -60,7 +50,8 @@ export class View {
   readonly #empty = byId("empty", HTMLElement);
 
   #turns = new Map<string, HTMLElement>();
-  #agentTitle = "assistant";
+  #agentTitle = "Assistant";
+  #fixed: Choice | null = null;
 
   /** Offers what may be chosen: nothing where there is no choice. */
   offer(agents: readonly AgentChoice[], chosen: Choice): void {
@@ -78,38 +69,59 @@ export class View {
     this.voice.replaceChildren(option("", "Its usual one"), ...voices.map((each) => option(each, each)));
     this.voice.value = chosen !== null && voices.includes(chosen) ? chosen : "";
     this.#voiceField.hidden = voices.length < 2;
-    this.#choices.hidden = this.#agentField.hidden && this.#voiceField.hidden;
-    this.#agentTitle = agent?.title ?? "assistant";
-    this.#legendAgent.textContent = this.#agentTitle;
+    this.#choices.hidden = this.#nothingToChoose;
+    this.#call(agent?.title ?? "Assistant");
+  }
+
+  #call(title: string): void {
+    this.#agentTitle = title;
+    for (const element of [this.#legendAgent, this.#name]) setText(element, title);
   }
 
   /** What is chosen; null leaves it to the service. */
   get choice(): Choice {
+    if (this.#fixed !== null) return this.#fixed;
     return {
       agent: this.#agentField.hidden ? null : this.agent.value || null,
       voice: this.#voiceField.hidden ? null : this.voice.value || null,
     };
   }
 
-  show(state: State, turns: number): void {
+  /** The name under which the agent speaks. */
+  get agentTitle(): string {
+    return this.#agentTitle;
+  }
+
+  /** Takes the choice away: the page around has made it. */
+  fix(choice: Choice): void {
+    this.#fixed = choice;
+    if (choice.agent !== null && choice.agent !== this.agent.value) this.#call("Assistant");
+    this.#choices.hidden = true;
+  }
+
+  /** `turns` that were said, and the middle one of the response times; null: none was measured. */
+  show(state: State, turns: number, median: number | null): void {
     const running = live(state);
-    const present = attended(state) && !state.reconnecting;
     document.body.dataset["live"] = String(running);
     document.body.dataset["seen"] = String(running || turns > 0);
     this.#status.dataset["state"] = state.phase;
     this.#status.dataset["reconnecting"] = String(state.reconnecting);
     setText(this.#statusWords, statusWords(state));
-    this.#headline.hidden = running;
+    // While it lives the state stands large in the middle; the status line goes on telling it to
+    // screen readers, and shows whose voice it is.
+    this.#statusWords.classList.toggle("unseen", running);
+    this.#name.hidden = !running;
     setText(this.#headline, headline(state));
     this.#legend.hidden = !running;
     this.#privacy.hidden = state.phase !== "idle";
+    const over = state.phase === "ended" || state.phase === "error";
+    this.composer.hidden = over;
+    this.message.placeholder = running ? "Write a message" : "Or write a message";
+    this.#keep.hidden = !over || turns === 0;
     this.#showControls(state, running);
-    this.message.disabled = !present;
-    this.#send.disabled = !present;
-    this.composer.hidden = state.phase === "ended" || state.phase === "error";
-    this.message.placeholder = running && !present ? "One moment…" : "Write a message";
     this.#summary.hidden = state.phase !== "ended";
-    setText(this.#summary, state.phase === "ended" ? summaryWords(state, turns) : "");
+    setText(this.#summaryWhy, state.phase === "ended" ? endWords(state.endReason) : "");
+    this.#showFigures(state.phase === "ended" ? figures(state, turns, median) : []);
     this.#showProblem(state.problem);
   }
 
@@ -118,17 +130,35 @@ export class View {
     this.talk.hidden = running;
     const again = state.phase === "ended" ? "Talk again" : "Try again";
     setText(this.#talkWords, state.phase === "idle" ? "Start talking" : again);
-    const problem = state.problem;
-    this.typeInstead.hidden = !(problem?.kind === "microphone");
-    this.#choices.hidden = running || (this.#agentField.hidden && this.#voiceField.hidden);
+    this.typeInstead.hidden = state.phase !== "idle" && state.problem?.kind !== "microphone";
+    this.#choices.hidden = running || this.#nothingToChoose;
     this.mute.hidden = !running || !state.microphone;
     this.mute.setAttribute("aria-pressed", String(state.muted));
     setText(this.#muteWords, state.muted ? "Unmute" : "Mute");
     this.end.hidden = !running;
     if (!running) this.#clock.hidden = true;
     // A hidden button loses the focus to nowhere; a keyboard user goes on where the action is.
-    if ((focused === this.talk || focused === this.typeInstead) && running) this.end.focus();
-    if (focused === this.end && !running) this.talk.focus();
+    if (focused === this.talk && running) this.end.focus();
+    if (focused === this.typeInstead && running) this.message.focus();
+    if ((focused === this.end || focused === this.message) && (state.phase === "ended" || state.phase === "error"))
+      this.talk.focus();
+  }
+
+  get #nothingToChoose(): boolean {
+    return this.#fixed !== null || (this.#agentField.hidden && this.#voiceField.hidden);
+  }
+
+  #showFigures(shown: readonly Figure[]): void {
+    const pairs = shown.map(({ name, value }) => {
+      const pair = document.createElement("div");
+      const term = document.createElement("dt");
+      const words = document.createElement("dd");
+      term.textContent = name;
+      words.textContent = value;
+      pair.append(term, words);
+      return pair;
+    });
+    this.#figures.replaceChildren(...pairs);
   }
 
   #showProblem(problem: Problem | null): void {
@@ -162,9 +192,29 @@ export class View {
     element.dataset["final"] = String(turn.final);
     // Screen readers wait for the end of a busy region instead of reading every interim word.
     element.setAttribute("aria-busy", String(!turn.final));
-    const words = element.lastElementChild;
+    const words = element.querySelector(".words");
     if (words !== null) setText(words, turn.text);
     if (following) this.#transcript.scrollTop = this.#transcript.scrollHeight;
+  }
+
+  /** Writes beside a turn how long it took. */
+  timing(id: string, words: string): void {
+    const element = this.#turns.get(id);
+    if (element === undefined) return;
+    const following = this.#following;
+    let line = element.querySelector(".timing");
+    if (line === null) {
+      line = document.createElement("p");
+      line.className = "timing";
+      element.append(line);
+    }
+    setText(line, words);
+    if (following) this.#transcript.scrollTop = this.#transcript.scrollHeight;
+  }
+
+  /** Shows or hides what `timing` wrote. */
+  showTimings(shown: boolean): void {
+    document.body.dataset["timings"] = String(shown);
   }
 
   /** Drops the elements of turns that the transcript has let go. */
@@ -207,12 +257,9 @@ function headline(state: State): string {
       return "Until next time.";
     case "error":
       return "That did not work.";
-    default:
+    case "idle":
       return "Say hello.";
+    default:
+      return statusWords(state);
   }
-}
-
-/** Sets text only when it differs: a live region repeats what is set again. */
-function setText(element: Element, text: string): void {
-  if (element.textContent !== text) element.textContent = text;
 }

@@ -1,6 +1,7 @@
 /** Every state, ending and failure in words that a person understands. Pure. */
 
-import type { MicrophoneTrouble, Problem, State } from "./session";
+import { secondsWords } from "./timings";
+import type { MicrophoneTrouble, Place, Problem, State } from "./session";
 
 /** What happened, and what to do about it. */
 export interface Words {
@@ -12,7 +13,7 @@ const MICROPHONE: Record<MicrophoneTrouble, Words> = {
   refused: {
     title: "The microphone is blocked",
     advice:
-      "Allow the microphone for this page: use the icon beside the address, or your browser's settings. Then try again.",
+      "Allow the microphone for this page: use the icon beside the address, or your browser's settings. Then try again, or type instead.",
   },
   absent: {
     title: "No microphone found",
@@ -24,7 +25,8 @@ const MICROPHONE: Record<MicrophoneTrouble, Words> = {
   },
   insecure: {
     title: "This page can't use the microphone here",
-    advice: "Browsers allow it only over https, or on localhost. Open the page at such an address.",
+    advice:
+      "Browsers allow it only over https, or on localhost. Open the page at such an address, or type instead.",
   },
   other: {
     title: "The microphone did not start",
@@ -69,6 +71,11 @@ const BY_CODE: Record<string, Words> = {
     advice: "It usually recovers by itself. Try again in a minute.",
   },
   livekit_unavailable: NO_AUDIO_SERVER,
+  unknown_agent: {
+    title: "This assistant does not exist",
+    advice: "The page asks for one that is not there: tell whoever runs it.",
+  },
+  talk_page_off: KEY,
 };
 
 const BY_STATUS: Record<number, Words> = {
@@ -142,7 +149,7 @@ export function problemWords(problem: Problem): Words {
     case "lost":
       return {
         title: "The connection was lost",
-        advice: "Check your network. The conversation can't be picked up again; start a new one.",
+        advice: "It did not come back in time. Check your network, then start a new conversation.",
       };
     case "unsupported":
       return {
@@ -181,14 +188,37 @@ export function durationWords(lengthS: number): string {
   return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`;
 }
 
-/** The line under an ended conversation: why it ended, how long it was, how many turns it had. */
-export function summaryWords(state: State, turns: number): string {
-  const parts = [endWords(state.endReason)];
-  if (state.lasted !== null) {
-    const count = turns === 1 ? "1 turn" : `${turns} turns`;
-    parts.push(`You talked for ${durationWords(state.lasted)}, ${count}.`);
-  }
-  return parts.join(" ");
+export interface Figure {
+  readonly name: string;
+  readonly value: string;
+}
+
+/** What an ended conversation comes to; nothing where it never began. */
+export function figures(state: State, turns: number, median: number | null): Figure[] {
+  if (state.lasted === null) return [];
+  const length = { name: "Duration", value: durationWords(state.lasted) };
+  const count = { name: turns === 1 ? "Turn" : "Turns", value: String(turns) };
+  const typical = median === null ? [] : [{ name: "Typical response", value: secondsWords(median) }];
+  return [length, count, ...typical];
+}
+
+/** A wait that is only an estimate: "a few seconds", "about 40 seconds", "about 3 minutes". */
+export function waitWords(waitS: number): string {
+  if (waitS < 8) return "a few seconds";
+  if (waitS < 95) return `about ${Math.ceil(waitS / 10) * 10} seconds`;
+  const minutes = Math.round(waitS / 60);
+  return `about ${Math.max(2, minutes)} minutes`;
+}
+
+/** Where somebody stands in line, and how long it will probably take. */
+export function placeWords(place: Place): string {
+  const where =
+    place.position === null
+      ? "You are in line"
+      : place.position === 1
+        ? "You are next in line"
+        : `You are number ${place.position} in line`;
+  return place.waitS === null ? `${where}…` : `${where}: ${waitWords(place.waitS)}`;
 }
 
 /** The one line that says what is going on right now. */
@@ -201,7 +231,7 @@ export function statusWords(state: State): string {
       return "Connecting…";
     case "waiting":
       if (state.agentLost) return "The assistant dropped out. Getting it back…";
-      return state.queued ? "Everyone is busy. You are in line…" : "Waiting for the assistant…";
+      return state.place === null ? "Waiting for the assistant…" : placeWords(state.place);
     case "listening":
       if (!state.microphone) return "Waiting for your message";
       return state.muted ? "You are muted" : "Listening";

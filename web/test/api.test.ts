@@ -21,6 +21,20 @@ const answer = (body: unknown, status = 200, headers: Record<string, string> = {
   reply = { status, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) };
 };
 
+/** As the service writes it: a comment, two events, and one that a proxy cut off. */
+const STREAM = `: still here
+
+id: 2-0
+event: agent.joined
+data: {"sessionId":"sid","name":"agent.joined","at":1,"data":{"attempt":1}}
+
+id: 3-0
+event: turn.completed
+data: {"sessionId":"sid","name":"turn.completed","at":2,"data":{"turn":1}}
+
+id: 4-0
+data: {"sess`;
+
 beforeEach(async () => {
   asked = [];
   server = createServer((request, response) => {
@@ -43,22 +57,31 @@ afterEach(() => new Promise((resolve) => server.close(resolve)));
 describe("the calls", () => {
   it("read what the page may offer, and leave out what is not well formed", async () => {
     answer({ key: null, agents: [{ name: "a", title: "A", voices: ["v", 7], default: true }, {}], startTimeout: 30 });
-    expect(await talkPage()).toEqual({
+    expect(await talkPage(null)).toEqual({
       key: null,
       agents: [{ name: "a", title: "A", voices: ["v"], default: true }],
       startTimeout: 30,
+      url: null,
     });
+    answer({ key: null, agents: [], startTimeout: 5, url: "wss://live" });
+    expect(await talkPage("pk_theirs")).toMatchObject({ key: "pk_theirs", url: "wss://live" });
+    expect(asked.map((each) => each.headers.authorization)).toEqual([undefined, "Bearer pk_theirs"]);
   });
 
   it("show the key and the session's own key on every later call", async () => {
     const api = new SessionApi("pk", "sid", "web-1");
     answer({ token: "t", url: "ws://h", sessionId: "sid", room: "r", sessionKey: "sk" });
     expect(await api.token(never)).toMatchObject({ token: "t", url: "ws://h" });
-    answer({ success: true });
-    await api.start({ agent: "tutor", voice: null }, never);
+    answer({ success: true, status: "queued", position: 2, estimatedWaitS: 7.5 });
+    expect(await api.start({ agent: "tutor", voice: null }, never)).toEqual({ position: 2, waitS: 7.5 });
     await api.end("user_requested");
     answer({ sessionId: "sid", status: "failed", reason: "all_workers_full", detail: null });
-    expect(await api.status()).toEqual({ status: "failed", reason: "all_workers_full", detail: null });
+    expect(await api.status()).toEqual({
+      status: "failed",
+      reason: "all_workers_full",
+      detail: null,
+      place: null,
+    });
 
     expect(asked.map((each) => `${each.method} ${each.path}`)).toEqual([
       "POST /api/token",
@@ -76,6 +99,11 @@ describe("the calls", () => {
     });
     expect(asked[2]?.body).toEqual({ sessionId: "sid", sessionKey: "sk", reason: "user_requested" });
     expect(asked[3]?.headers["x-session-key"]).toBe("sk");
+    reply = { status: 200, headers: { "Content-Type": "text/event-stream" }, body: STREAM };
+    const told = [];
+    for await (const event of api.events("1-0", never)) told.push(`${event.id} ${event.name}`);
+    expect(told).toEqual(["2-0 agent.joined", "3-0 turn.completed"]);
+    expect(asked[4]?.headers).toMatchObject({ "x-session-key": "sk", "last-event-id": "1-0" });
   });
 
   it("send no key, no config and no session key where there is none", async () => {
@@ -100,9 +128,9 @@ describe("the calls", () => {
 
   it("take an answer that is not the service's for no answer", async () => {
     reply = { status: 200, headers: { "Content-Type": "text/html" }, body: "<h1>Sign in to the Wi-Fi</h1>" };
-    await expect(talkPage()).rejects.toBeInstanceOf(UnreachableError);
+    await expect(talkPage(null)).rejects.toBeInstanceOf(UnreachableError);
     reply = { status: 502, headers: { "Content-Type": "text/html" }, body: "<h1>Bad gateway</h1>" };
-    await expect(talkPage()).rejects.toMatchObject({ status: 502, code: null, detail: null });
+    await expect(talkPage(null)).rejects.toMatchObject({ status: 502, code: null, detail: null });
     answer({ url: "ws://h" });
     await expect(new SessionApi(null, "s", "u").token(never)).rejects.toBeInstanceOf(UnreachableError);
   });

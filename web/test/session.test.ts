@@ -43,10 +43,14 @@ describe("the state of a conversation", () => {
   });
 
   it("tells the line only while nobody serves", () => {
-    const queued: Event = { type: "queued", queued: true };
-    expect(after(START, CONNECTED, queued).queued).toBe(true);
-    expect(after(START, CONNECTED, queued, agent("listening")).queued).toBe(false);
-    expect(after(START, CONNECTED, agent("listening"), queued).queued).toBe(false);
+    const place = { position: 2, waitS: 30 };
+    const placed: Event = { type: "placed", place };
+    const waiting = after(START, CONNECTED, placed);
+    expect(waiting.place).toEqual(place);
+    expect(next(waiting, { type: "placed", place: { ...place } })).toBe(waiting);
+    expect(next(waiting, { type: "placed", place: null }).place).toBeNull();
+    expect(next(waiting, agent("listening")).place).toBeNull();
+    expect(after(START, CONNECTED, agent("listening"), placed).place).toBeNull();
   });
 
   it("measures from the agent's coming; a conversation without one has no length", () => {

@@ -7,6 +7,7 @@ const user = (stream: number, text: string, final: boolean, segment = "s1"): Rea
   stream,
   text,
   final,
+  at: stream * 1000,
 });
 const agent = (stream: number, text: string, final: boolean, segment = "a1"): Reading => ({
   segment,
@@ -14,6 +15,7 @@ const agent = (stream: number, text: string, final: boolean, segment = "a1"): Re
   stream,
   text,
   final,
+  at: stream * 1000,
 });
 const said = (transcript: Transcript): (string | boolean)[][] =>
   transcript.turns.map((turn) => [turn.who, turn.text, turn.final]);
@@ -76,6 +78,25 @@ describe("the transcript", () => {
     transcript.read(user(3, "hello.", true, "u2"));
     transcript.read(agent(4, "So?", true, "a2"));
     expect(transcript.count).toBe(3);
+  });
+
+  it("finds the agent's answers: what it said first after the user, a greeting not counted", () => {
+    const transcript = new Transcript();
+    transcript.read(agent(1, "Hello.", true, "a1"));
+    transcript.read(user(2, "Well,", true, "u1"));
+    transcript.read(user(3, "the time?", true, "u2"));
+    transcript.read(agent(4, "It is", true, "a2"));
+    transcript.read(agent(5, "four.", true, "a3"));
+    transcript.read(user(6, "Thanks.", true, "u3"));
+    transcript.read(agent(7, "Bye.", true, "a4"));
+    expect([1, 2, 3].map((n) => transcript.answer(n)?.text ?? null)).toEqual(["It is", "Bye.", null]);
+  });
+
+  it("keeps when a turn began, whatever comes to it later", () => {
+    const transcript = new Transcript();
+    transcript.read(user(1, "what", false));
+    transcript.read(user(3, "What time is it?", true));
+    expect(transcript.turns[0]?.at).toBe(1000);
   });
 
   it("settles what is open when the conversation is over", () => {

@@ -22,7 +22,7 @@ describe("the page", () => {
   it("shows what was said as text, however much it looks like markup", () => {
     const view = new View();
     for (const who of ["user", "agent"] as const) {
-      view.turn({ id: who, who, text: HOSTILE, final: true });
+      view.turn({ id: who, who, text: HOSTILE, final: true, at: 0 });
     }
     const transcript = element("transcript");
     expect(transcript.querySelectorAll("img, script")).toHaveLength(0);
@@ -37,18 +37,18 @@ describe("the page", () => {
       { agent: "x", voice: null },
     );
     const problem = { kind: "refused", status: 400, code: "odd", detail: HOSTILE, retryAfterS: null } as const;
-    view.show(next(STARTED, { type: "failed", problem, at: 1 }), 0);
+    view.show(next(STARTED, { type: "failed", problem, at: 1 }), 0, null);
     expect(document.querySelectorAll("#page img, #page script")).toHaveLength(0);
     expect(element("error-advice").textContent).toBe(HOSTILE);
   });
 
   it("settles a turn in place and marks its side and its state", () => {
     const view = new View();
-    view.turn({ id: "u", who: "user", text: "what ti", final: false });
+    view.turn({ id: "u", who: "user", text: "what ti", final: false, at: 0 });
     const turn = document.querySelector<HTMLElement>(".turn");
     expect(turn?.dataset).toMatchObject({ who: "user", final: "false" });
     expect(turn?.getAttribute("aria-busy")).toBe("true");
-    view.turn({ id: "u", who: "user", text: "What time is it?", final: true });
+    view.turn({ id: "u", who: "user", text: "What time is it?", final: true, at: 0 });
     expect(document.querySelectorAll(".turn")).toHaveLength(1);
     expect(turn?.dataset["final"]).toBe("true");
     expect(turn?.querySelector(".words")?.textContent).toBe("What time is it?");
@@ -56,7 +56,7 @@ describe("the page", () => {
 
   it("forgets the turns that it is told to forget", () => {
     const view = new View();
-    for (const id of ["a", "b"]) view.turn({ id, who: "user", text: id, final: true });
+    for (const id of ["a", "b"]) view.turn({ id, who: "user", text: id, final: true, at: 0 });
     view.keepOnly(new Set(["b"]));
     expect(document.querySelector("#transcript")?.textContent).not.toContain("Youa");
     view.clearTranscript();
@@ -79,22 +79,29 @@ describe("the page", () => {
 
   it("has one button to start, and mute, end and writing only while they do something", () => {
     const view = new View();
-    view.show(IDLE, 0);
+    view.show(IDLE, 0, null);
     const shown = (): string[] =>
       ["talk", "mute", "end"].filter((id) => !element(id).hidden);
     expect(shown()).toEqual(["talk"]);
-    expect(view.message.disabled).toBe(true);
-    view.show(STARTED, 0);
+    expect(element("type-instead").hidden).toBe(false);
+    view.show(STARTED, 0, null);
     expect(shown()).toEqual(["mute", "end"]);
-    expect(view.message.disabled).toBe(true);
-    view.show(TALKING, 0);
-    expect(view.message.disabled).toBe(false);
+    expect(element("type-instead").hidden).toBe(true);
+    view.show(TALKING, 0, null);
     expect(element("status").dataset["state"]).toBe("listening");
-    view.show(next(TALKING, { type: "muted", muted: true }), 0);
+    view.show(next(TALKING, { type: "muted", muted: true }), 0, null);
     expect(element("mute").getAttribute("aria-pressed")).toBe("true");
     expect(element("mute-words").textContent).toBe("Unmute");
-    view.show(next(TALKING, { type: "ended", reason: "max_duration", at: 5000 }), 3);
+    expect(element("composer").hidden).toBe(false);
+    expect(element("keep").hidden).toBe(true);
+    view.show(next(TALKING, { type: "ended", reason: "max_duration", at: 5000 }), 3, null);
     expect(shown()).toEqual(["talk"]);
+    expect(element("composer").hidden).toBe(true);
+    expect(element("keep").hidden).toBe(false);
+    expect(Array.from(document.querySelectorAll("#figures dd"), (each) => each.textContent)).toEqual([
+      "5 s",
+      "3",
+    ]);
     expect(element("summary").textContent).toContain("time limit");
   });
 
@@ -102,20 +109,43 @@ describe("the page", () => {
     const view = new View();
     const failed = (problem: State["problem"]): State =>
       next(STARTED, { type: "failed", problem: problem ?? { kind: "unknown" }, at: 1 });
-    view.show(failed({ kind: "microphone", why: "refused" }), 0);
+    view.show(failed({ kind: "microphone", why: "refused" }), 0, null);
     expect(view.typeInstead.hidden).toBe(false);
     expect(element("error").hidden).toBe(false);
-    view.show(failed({ kind: "lost" }), 0);
+    view.show(failed({ kind: "lost" }), 0, null);
     expect(view.typeInstead.hidden).toBe(true);
+  });
+
+  it("writes a response time beside its turn, and changes it in place", () => {
+    const view = new View();
+    view.turn({ id: "a", who: "agent", text: "Hello", final: true, at: 0 });
+    view.timing("gone", "1.00 s");
+    view.timing("a", "0.80 s");
+    view.timing("a", "0.90 s");
+    view.turn({ id: "a", who: "agent", text: "Hello there", final: true, at: 0 });
+    expect(Array.from(document.querySelectorAll(".turn p"), (each) => each.textContent)).toEqual([
+      "Hello there",
+      "0.90 s",
+    ]);
+  });
+
+  it("offers no choice where the page around has made it", () => {
+    const view = new View();
+    view.offer(AGENTS, { agent: "tutor", voice: null });
+    view.fix({ agent: "tutor", voice: null });
+    expect(element("choices").hidden).toBe(true);
+    expect(view.choice).toEqual({ agent: "tutor", voice: null });
+    view.fix({ agent: "unlisted", voice: null });
+    expect([view.choice.agent, view.agentTitle]).toEqual(["unlisted", "Assistant"]);
   });
 
   it("keeps the keyboard where the action is", () => {
     const view = new View();
-    view.show(IDLE, 0);
+    view.show(IDLE, 0, null);
     view.talk.focus();
-    view.show(STARTED, 0);
+    view.show(STARTED, 0, null);
     expect(document.activeElement).toBe(view.end);
-    view.show(next(STARTED, { type: "ended", reason: "user_requested", at: 1 }), 0);
+    view.show(next(STARTED, { type: "ended", reason: "user_requested", at: 1 }), 0, null);
     expect(document.activeElement).toBe(view.talk);
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { IDLE, type Phase, type Problem, type State } from "../src/session";
-import { durationWords, endWords, problemWords, statusWords, summaryWords } from "../src/words";
+import { durationWords, endWords, figures, problemWords, statusWords, waitWords } from "../src/words";
 
 const refused = (
   status: number,
@@ -29,6 +29,7 @@ const CODES = [
   "session_exists",
   "store_unavailable",
   "livekit_unavailable",
+  "unknown_agent",
 ];
 const ENDED = [
   "user_requested",
@@ -111,12 +112,15 @@ describe("endings in words", () => {
     expect(endWords(null)).toBe("The conversation is over.");
   });
 
-  it("sums up how long it was and how many turns it had", () => {
+  it("sums up how long it was, how many turns it had, and how fast the answers came", () => {
     const ended: State = { ...IDLE, phase: "ended", endReason: "inactivity", lasted: 125 };
-    expect(summaryWords(ended, 7)).toBe(
-      "The conversation closed because nobody spoke for a while. You talked for 2 min 5 s, 7 turns.",
-    );
-    expect(summaryWords({ ...ended, lasted: null }, 0)).not.toContain("talked");
+    expect(figures(ended, 7, 0.8444)).toEqual([
+      { name: "Duration", value: "2 min 5 s" },
+      { name: "Turns", value: "7" },
+      { name: "Typical response", value: "0.84 s" },
+    ]);
+    expect(figures(ended, 1, null).map((each) => each.name)).toEqual(["Duration", "Turn"]);
+    expect(figures({ ...ended, lasted: null }, 0, null)).toEqual([]);
   });
 
   it("says lengths as people do", () => {
@@ -148,7 +152,17 @@ describe("the status line", () => {
 
   it("tells the special cases: in line, agent lost, muted, typing only, reconnecting", () => {
     const waiting: State = { ...IDLE, phase: "waiting" };
-    expect(statusWords({ ...waiting, queued: true })).toContain("in line");
+    const inLine = (position: number | null, waitS: number | null): string =>
+      statusWords({ ...waiting, place: { position, waitS } });
+    expect(inLine(null, null)).toBe("You are in line…");
+    expect(inLine(1, 3.2)).toBe("You are next in line: a few seconds");
+    expect(inLine(3, 41)).toBe("You are number 3 in line: about 50 seconds");
+    expect([20, 95, 100, 200].map(waitWords)).toEqual([
+      "about 20 seconds",
+      "about 2 minutes",
+      "about 2 minutes",
+      "about 3 minutes",
+    ]);
     expect(statusWords({ ...waiting, agentLost: true })).toContain("dropped out");
     const listening: State = { ...IDLE, phase: "listening" };
     expect(statusWords({ ...listening, muted: true })).toContain("muted");
