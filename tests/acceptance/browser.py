@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -17,6 +17,9 @@ from assistant.rehearsal.speech import Speech, silence, speak
 from tests.timing import scaled
 
 PROBE = (Path(__file__).parent / "pages" / "probe.js").read_text()
+AXE = (Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js").read_text()
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+MOST_TABS = 15
 LAUNCH_WITHIN_S = 30.0
 ACTION_WITHIN_S = 10.0
 LOOK_EVERY_MS = 20
@@ -124,6 +127,31 @@ class Visit:
         found = words.filter(has_text=re.compile(pattern, re.IGNORECASE)).first
         await found.wait_for(timeout=scaled(within_s) * 1000)
         return await found.inner_text()
+
+    async def accessible(self) -> None:
+        """Fails with what axe-core finds wrong with the page as it is now, light and dark."""
+        for scheme in SCHEMES:
+            await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            for frame in self.page.frames:
+                await frame.evaluate(f"globalThis.axe ?? (() => {{ {AXE} }})()")
+                # A frame of another origin has to be looked at from within.
+                found = await frame.evaluate(
+                    "axe.run(document, { iframes: false }).then(({ violations }) => violations)"
+                )
+                told = [
+                    f"{scheme}, {each['id']}: {node['target']} {node['failureSummary']}"
+                    for each in found
+                    for node in each["nodes"]
+                ]
+                assert not told, told
+
+    async def tab_to(self, selector: str) -> None:
+        """Presses the tab key until the element has the focus, as somebody without a mouse does."""
+        for _ in range(MOST_TABS):
+            await self.page.keyboard.press("Tab")
+            if await self.page.evaluate(f"document.activeElement.matches('{selector}')"):
+                return
+        pytest.fail(f"{selector} cannot be reached by the tab key")
 
     async def transcript(self) -> list[tuple[str, str]]:
         """Who said what, in the order shown."""

@@ -1,15 +1,19 @@
 """The talk page in a real browser, against the whole system."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from playwright.async_api import Route
 
 from assistant.local_stack.parts import service_part
 from assistant.local_stack.ports import HOST, free_port
 from tests.acceptance.browser import Visit, chromium, microphone_file, visit
 from tests.acceptance.system import PROJECT, System
 from tests.acceptance.test_main_job import CLOCK, settled
+from tests.acceptance.wire import Wire, wire
 from tests.timing import scaled
 from token_service.problems import problem_of
 
@@ -22,13 +26,27 @@ ANSWER_WITHIN_S = 20.0
 QUESTION_AFTER_S = 6.5
 # What the answer must add to the sound received; the spoken time of day adds about 0.35.
 SPOKEN_ENERGY = 0.1
+TIMING = re.compile(
+    r"Answered in \d\.\d\d s \(transcript .* s, end of turn .* s, model .* s, voice .* s\)"
+)
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 
 
-async def talk(visited: Visit, button: str = "#talk") -> str:
-    """Clicks, and returns the id of the session that the page makes."""
+# It ends long after the microphone has spoken into it.
+LONG_GREETING = "Hello. " + "Let me tell you at some length what I can do for you today. " * 4
+INTERRUPTED_AFTER_S = 4.0
+LIMIT_S = 15
+LIMITED = {"greeting": LONG_GREETING, "maxDuration": LIMIT_S}
+LOST_WITHIN_S = 10.0
+
+
+async def talk(visited: Visit, *, by_key: bool = False) -> str:
+    """Clicks, or presses what has the focus; returns the id of the session that the page makes."""
     async with visited.page.expect_request("**/api/token") as asked:
-        await visited.page.click(button)
+        if by_key:
+            await visited.page.keyboard.press("Enter")
+        else:
+            await visited.page.click("#talk")
     body = (await asked.value).post_data_json
     assert body is not None
     return str(body["sessionId"])
@@ -42,12 +60,17 @@ async def write(visited: Visit, text: str) -> None:
 async def test_a_person_talks_on_the_page(
     system: System, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """Click, be greeted aloud, ask by voice, be answered, end: and nothing goes astray."""
+    """Click, be greeted aloud, ask by voice, be answered, end: and nothing goes astray.
+
+    The response times are shown, and what was said can be kept.
+    """
     question = await microphone_file(
         tmp_path / "question.wav", text="What time is it?", after_s=scaled(QUESTION_AFTER_S)
     )
     async with chromium(question) as browser, visit(browser, system.service_url, tmp_path) as page:
         assert await page.shown("#status-words") == "Ready when you are"
+        await page.page.click("#settings")
+        await page.page.click("#timings")
         session_id = await talk(page)
         await page.turn("agent", GREETING, GREETING_WITHIN_S)
         await page.wait_for("probe.seen.audibleAt !== null", GREETING_WITHIN_S)
@@ -65,10 +88,24 @@ async def test_a_person_talks_on_the_page(
         assert heard["playing"] == 1
         assert [who for who, _ in await page.transcript()] == ["agent", "user", "agent"]
 
+        timing = page.page.locator(".turn[data-who=agent] .timing")
+        await timing.wait_for(timeout=scaled(ANSWER_WITHIN_S) * 1000)
+        assert TIMING.fullmatch(await timing.inner_text())
+
         await page.page.click("#end")
-        summary = await page.shown("#summary")
-        assert summary.startswith("You ended the conversation. You talked for ")
-        assert summary.endswith(", 3 turns.")
+        assert await page.shown("#summary-why") == "You ended the conversation."
+        figures = await page.page.locator("#figures div").all_inner_texts()
+        assert [figure.split("\n")[::-1] for figure in figures][1] == ["3", "Turns"]
+        assert "Typical response" in figures[2]
+        async with page.page.expect_download() as kept:
+            await page.page.click("#download")
+        await (await kept.value).save_as(tmp_path / "kept.txt")
+        lines = (tmp_path / "kept.txt").read_text().splitlines()
+        assert [line.partition("] ")[2].partition(":")[0] for line in lines] == [
+            "Assistant",
+            "You",
+            "Assistant",
+        ]
         assert await settled(system, session_id) == "ended"
         async with system.service() as service:
             assert (await service.session(session_id)).reason == "user_requested"
@@ -84,23 +121,39 @@ async def test_a_person_talks_on_the_page(
 async def test_without_a_microphone_a_person_is_told_and_may_type(
     system: System, tmp_path: Path
 ) -> None:
-    """A refused microphone is explained and costs no agent; typing then works without one."""
+    """A refused microphone is explained and costs no agent; typing then works without one.
+
+    All of it by the keyboard alone, and every state of the page without a fault for axe-core.
+    """
     async with chromium(None) as browser, visit(browser, system.service_url, tmp_path) as page:
-        refused = await talk(page)
+        await page.accessible()
+        await page.tab_to("#settings")
+        await page.page.keyboard.press("Enter")
+        await page.accessible()
+        await page.page.keyboard.press("Escape")
+        assert await page.page.evaluate("document.activeElement.id") == "settings"
+        await page.tab_to("#talk")
+        refused = await talk(page, by_key=True)
         assert await page.shown("#error-title") == "The microphone is blocked"
         assert "Allow the microphone for this page" in await page.shown("#error-advice")
         assert await page.shown("#status-words") == "Not connected"
         async with system.service() as service:
             assert (await service.session(refused)).status == "created"
 
-        second = await talk(page, "#type-instead")
+        await page.accessible()
+        await page.tab_to("#type-instead")
+        second = await talk(page, by_key=True)
         assert second != refused
-        await page.turn("agent", GREETING, GREETING_WITHIN_S)
-        await write(page, "What is two plus three?")
-        await page.turn("user", "two plus three", ANSWER_WITHIN_S)
+        # Written before anybody is there, it waits until somebody is.
+        await page.page.keyboard.type("What is two plus three?")
+        await page.page.keyboard.press("Enter")
         await page.turn("agent", r"\b5\b", ANSWER_WITHIN_S)
-        await page.page.click("#end")
-        assert "You ended the conversation." in await page.shown("#summary")
+        await page.accessible()
+        await page.page.locator("#end").focus()
+        await page.page.keyboard.press("Enter")
+        assert "You ended the conversation." in await page.shown("#summary-why")
+        assert await page.page.evaluate("document.activeElement.id") == "talk"
+        await page.accessible()
         assert await settled(system, second) == "ended"
         assert page.errors == []
 
@@ -120,6 +173,64 @@ async def test_what_is_said_never_becomes_markup(system: System, tmp_path: Path)
         assert page.errors == []
         await page.page.click("#end")
         assert await settled(system, session_id) == "ended"
+
+
+async def test_a_person_interrupts_and_is_told_of_the_limit(system: System, tmp_path: Path) -> None:
+    """Who speaks into the agent's words is heard at once; the session's limit is told as such."""
+    question = await microphone_file(
+        tmp_path / "question.wav", text="What time is it?", after_s=INTERRUPTED_AFTER_S
+    )
+
+    async def limited(route: Route) -> None:
+        body = {**(route.request.post_data_json or {}), "config": LIMITED}
+        await route.continue_(post_data=json.dumps(body))
+
+    async with chromium(question) as browser, visit(browser, system.service_url, tmp_path) as page:
+        await page.page.route("**/api/session/start", limited)
+        session_id = await talk(page)
+        await page.turn("agent", "at some length", GREETING_WITHIN_S)
+        await page.turn("agent", CLOCK.pattern, ANSWER_WITHIN_S)
+        (_, greeting), (who, _), *_ = await page.transcript()
+        assert who == "user"
+        assert len(greeting) < 0.8 * len(LONG_GREETING)
+        assert "time limit" in await page.shown("#summary-why", LIMIT_S)
+        assert await settled(system, session_id) == "ended"
+        assert page.errors == []
+
+
+async def test_a_lost_connection_is_regained(system: System, tmp_path: Path) -> None:
+    """The person sees that the line is down, and what they write meanwhile is answered after it."""
+    quiet = await microphone_file(tmp_path / "quiet.wav", text=None, after_s=1.0)
+    port = free_port()
+    async with wire(system.ports["livekit"]) as line:
+        environ = {**system.environ, "ASSISTANT_LIVEKIT_PUBLIC_URL": f"ws://{HOST}:{line.port}"}
+        part = service_part(name="service-by-wire", port=port, env=environ, cwd=PROJECT)
+        await system.supervisor.start(part)
+        try:
+            url = f"http://{HOST}:{port}"
+            async with chromium(quiet) as browser, visit(browser, url, tmp_path) as page:
+                await regain(system, page, line)
+        finally:
+            await system.supervisor.stop("service-by-wire")
+
+
+async def regain(system: System, page: Visit, line: Wire) -> None:
+    """Loses the connection in the middle of the greeting, and has it back."""
+    session_id = await talk(page)
+    await page.turn("agent", GREETING, GREETING_WITHIN_S)
+    await line.cut()
+    lost = page.page.locator("#headline", has_text="Connection lost. Reconnecting")
+    await lost.wait_for(timeout=scaled(LOST_WITHIN_S) * 1000)
+    await write(page, "What is two plus three?")
+    waiting = page.page.locator(".turn[data-who=user][data-final=false] .words")
+    assert await waiting.inner_text() == "What is two plus three?"
+    await line.mend()
+    await page.turn("agent", r"\b5\b", ANSWER_WITHIN_S)
+    assert not await lost.is_visible()
+    async with system.service() as service:
+        assert (await service.session(session_id)).status == "active"
+    await page.page.click("#end")
+    assert await settled(system, session_id) == "ended"
 
 
 async def test_leaving_the_page_ends_the_session(system: System, tmp_path: Path) -> None:
@@ -180,6 +291,7 @@ async def test_a_service_without_workers_says_so(system: System, tmp_path: Path)
         url = f"http://{HOST}:{port}"
         async with chromium(quiet) as browser, visit(browser, url, tmp_path) as page:
             await talk(page)
+            await page.page.locator("#headline", has_text="You are next in line").wait_for()
             assert await page.shown("#error-title", 20) == "No assistant is on duty"
             assert "Try again later" in await page.shown("#error-advice")
     finally:

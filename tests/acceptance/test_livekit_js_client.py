@@ -45,10 +45,10 @@ async def second_origin() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def service_for(system: System, origin: str) -> AsyncIterator[str]:
-    """One more replica of the service, which lets pages of `origin` call it."""
+async def service_for(system: System, origin: str, **environ: str) -> AsyncIterator[str]:
+    """One more replica of the service, which lets pages of `origin` call and embed it."""
     port = free_port()
-    environ = {**system.environ, "ASSISTANT_ALLOWED_ORIGINS": origin}
+    environ = {**system.environ, "ASSISTANT_ALLOWED_ORIGINS": origin, **environ}
     name = "service-for-origin"
     await system.supervisor.start(service_part(name=name, port=port, env=environ, cwd=PROJECT))
     try:

@@ -7,7 +7,7 @@ globalThis.probe = (() => {
   const LOOK_EVERY_MS = 5;
   const WINDOW_SAMPLES = 512;
 
-  const seen = { clickedAt: null, audibleAt: null, violations: [] };
+  const seen = { clickedAt: null, connectedAt: null, audibleAt: null, violations: [] };
   const peers = [];
 
   addEventListener("securitypolicyviolation", (event) => {
@@ -36,6 +36,9 @@ globalThis.probe = (() => {
     constructor(...args) {
       super(...args);
       peers.push(this);
+      this.addEventListener("connectionstatechange", () => {
+        if (this.connectionState === "connected") seen.connectedAt ??= performance.now();
+      });
       this.addEventListener("track", (event) => {
         if (event.track.kind === "audio") listen(event.track);
       });
@@ -54,8 +57,13 @@ globalThis.probe = (() => {
   function report() {
     const servers = peers.flatMap((peer) => peer.getConfiguration().iceServers ?? []);
     const elements = [...document.querySelectorAll("audio")];
+    const answered = (path) =>
+      performance.getEntriesByType("resource").find((entry) => entry.name.endsWith(path))?.responseEnd ?? null;
     return {
       ...seen,
+      openedWall: performance.timeOrigin,
+      tokenAt: answered("/api/token"),
+      startAt: answered("/api/session/start"),
       iceServers: servers.flatMap((server) => server.urls),
       playing: elements.filter((each) => !each.paused && !each.muted && each.currentTime > 0).length,
     };
