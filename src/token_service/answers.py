@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 from assistant.sessions.record import Session, State
 from assistant.sessions.store.delivery import Delivery, DeliveryStatus, webhook_id
 from assistant.sessions.store.listing import Entry
+from assistant.sessions.verdict import verdict_of
 
 
 class Answer(BaseModel):
@@ -98,6 +99,18 @@ class TimelineEntry(Answer):
     data: dict[str, Any]
 
 
+class VerdictAnswer(Answer):
+    """Why the session stands as it does, in words for whoever runs the service."""
+
+    sentence: str
+    """The cause and the remedy together."""
+    cause: str
+    remedy: str | None
+    """Null: nothing is wrong, or nothing can be done."""
+    is_failure: bool
+    """No agent came, or the conversation broke."""
+
+
 class SessionAnswer(Answer):
     session_id: str
     user_id: str
@@ -118,6 +131,8 @@ class SessionAnswer(Answer):
     times: Times
     timeline: list[TimelineEntry] | None
     """What happened, oldest first; null for publishable keys."""
+    verdict: VerdictAnswer | None
+    """Null for publishable keys."""
 
     @classmethod
     def of(
@@ -155,7 +170,29 @@ class SessionAnswer(Answer):
                 ended=session.ended_at,
             ),
             timeline=timeline,
+            verdict=None if timeline is None else _verdict(session, position),
         )
+
+
+def _verdict(session: Session, position: int | None) -> VerdictAnswer:
+    times = {
+        "claimed": session.claimed_at,
+        "accepted": session.accepted_at,
+        "dispatched": session.dispatched_at,
+    }
+    found = verdict_of(
+        {
+            "status": session.state,
+            "reason": session.reason,
+            "detail": session.detail,
+            "attempt": session.attempt,
+            "position": position,
+            "times": times,
+        }
+    )
+    return VerdictAnswer(
+        sentence=str(found), cause=found.cause, remedy=found.remedy, is_failure=found.is_failure
+    )
 
 
 class SessionSummary(Answer):

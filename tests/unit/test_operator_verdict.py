@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from assistant.operator.timeline import stages_of
-from assistant.operator.verdict import verdict_of
-from assistant.sessions.record import Reason, State
+from assistant.sessions.record import Reason, Session, State
+from assistant.sessions.verdict import verdict_of
+from token_service.answers import SessionAnswer
 
 NO_AGENT = (
     Reason.QUEUE_TIMEOUT,
@@ -105,3 +106,26 @@ def test_stages_are_grouped_by_attempt_and_timed() -> None:
     assert after[0] is None
     assert after[1:] == pytest.approx([0.5, 0.1, 4.0, 0.1, 0.3, 2.0])
     assert stages[3].facts == "detail no worker accepted the job"
+
+
+def test_the_api_says_what_the_command_line_says() -> None:
+    """`verdict` of an answer is the sentence about it, and publishable keys are not told."""
+    over = Session(
+        id="s",
+        user_id="u",
+        room="r",
+        state=State.FAILED,
+        reason=Reason.ALL_WORKERS_FULL,
+        detail="12 of 12 jobs",
+        created_at=1.0,
+        agent="assistant",
+        spec="{}",
+        max_duration_s=600.0,
+        user_join_timeout_s=60.0,
+        user_return_timeout_s=20.0,
+    )
+    answer = SessionAnswer.of(over, None, None, [])
+    assert answer.verdict is not None
+    assert answer.verdict.sentence == str(verdict_of(answer.model_dump(by_alias=True)))
+    assert answer.verdict.is_failure
+    assert SessionAnswer.of(over, None, None, None).verdict is None

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from assistant.operator.service import Json, Service
 from assistant.operator.timeline import Stage, stages_of
-from assistant.operator.verdict import verdict_of
+from assistant.sessions.verdict import verdict_of
 
 PAGE = 100
 MAX_PAGES = 20  # A terminal is no place for more than some thousand lines.

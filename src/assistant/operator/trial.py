@@ -9,7 +9,7 @@ from assistant.findings import Finding, fail, ok, warn
 from assistant.operator.errors import OperatorError, ServiceRefusalError
 from assistant.operator.service import Json, Service
 from assistant.operator.timeline import Stage, stages_of
-from assistant.operator.verdict import verdict_of
+from assistant.sessions.verdict import verdict_of
 
 ID_PREFIX = "doctor-"
 LOOK_EVERY_S = 0.1

@@ -530,6 +530,8 @@ export interface components {
             readonly timeline: readonly components["schemas"]["TimelineEntry"][] | null;
             readonly times: components["schemas"]["Times"];
             readonly userId: string;
+            /** @description Null for publishable keys. */
+            readonly verdict: components["schemas"]["VerdictAnswer"] | null;
         };
         readonly SessionCounts: {
             readonly active: number;
@@ -738,6 +740,16 @@ export interface components {
             readonly currency: string | null;
             readonly models: readonly components["schemas"]["ModelAnswer"][];
         };
+        /** @description Why the session stands as it does, in words for whoever runs the service. */
+        readonly VerdictAnswer: {
+            readonly cause: string;
+            /** @description No agent came, or the conversation broke. */
+            readonly isFailure: boolean;
+            /** @description Null: nothing is wrong, or nothing can be done. */
+            readonly remedy: string | null;
+            /** @description The cause and the remedy together. */
+            readonly sentence: string;
+        };
         readonly WebhookAnswer: {
             /**
              * @default true
@@ -841,6 +853,7 @@ export type ToolUseAnswer = components['schemas']['ToolUseAnswer'];
 export type TranscriptAnswer = components['schemas']['TranscriptAnswer'];
 export type TurnsAnswer = components['schemas']['TurnsAnswer'];
 export type UsageAnswer = components['schemas']['UsageAnswer'];
+export type VerdictAnswer = components['schemas']['VerdictAnswer'];
 export type WebhookAnswer = components['schemas']['WebhookAnswer'];
 export type WorkerAnswer = components['schemas']['WorkerAnswer'];
 export type WorkerSession = components['schemas']['WorkerSession'];
