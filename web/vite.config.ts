@@ -22,6 +22,6 @@ export default defineConfig({
   },
   test: {
     environment: "happy-dom",
-    include: ["test/**/*.test.ts"],
+    include: ["test/**/*.test.ts", "console/test/**/*.test.{ts,tsx}"],
   },
 });

@@ -1,0 +1,85 @@
+/** What agents.yaml holds, with every default filled in. */
+
+import type { ReactNode } from "react";
+import type { AgentAnswer, AgentsAnswer } from "../api/types";
+import { useConsole, useLoaded } from "../live/hooks";
+import { Facts, Loading, Trouble } from "../parts/small";
+import { Values } from "../parts/Values";
+
+/** Where the talk page remembers which agent was chosen last. */
+const TALK_AGENT = "talk.agent";
+
+export function Agents(): ReactNode {
+  const { client } = useConsole();
+  const agents = useLoaded("agents", (signal) => client.get<AgentsAnswer>("/api/agents", {}, signal));
+  return (
+    <div className="page">
+      <div className="page-head">
+        <h1>Agents</h1>
+      </div>
+      {agents.error !== null && <Trouble error={agents.error} again={agents.again} />}
+      {agents.loading && <Loading what="agents.yaml" />}
+      {agents.value?.agents.map((agent) => (
+        <Agent key={agent.name} agent={agent} isDefault={agent.name === agents.value?.default} />
+      ))}
+    </div>
+  );
+}
+
+/** Opens the talk page with the agent chosen. */
+function talkTo(name: string): void {
+  try {
+    localStorage.setItem(TALK_AGENT, name);
+  } catch {
+    // Storage is switched off: the page opens with its own choice.
+  }
+}
+
+function Agent({ agent, isDefault }: { readonly agent: AgentAnswer; readonly isDefault: boolean }): ReactNode {
+  const model = ({ provider, model: name }: AgentAnswer["llm"]): ReactNode => (
+    <>
+      {provider}
+      <span className="mono model">{name}</span>
+    </>
+  );
+  const voices = agent.voices.filter((voice) => voice !== agent.voice);
+  return (
+    <article className="agent">
+      <header>
+        <h2>{agent.title}</h2>
+        <p className="faint">
+          <span className="mono">{agent.name}</span>
+          {isDefault && ", the default"}
+        </p>
+        {agent.listed ? (
+          <a
+            className="button primary"
+            href="/"
+            target="_blank"
+            rel="noopener"
+            onClick={() => talkTo(agent.name)}
+          >
+            Talk<span className="unseen"> to {agent.title}</span>
+          </a>
+        ) : (
+          <p className="faint">Not on the talk page</p>
+        )}
+      </header>
+      <Facts
+        of={[
+          ["Language", agent.language],
+          ["Modality", agent.modality],
+          ["Hears with", model(agent.stt)],
+          ["Thinks with", model(agent.llm)],
+          ["Speaks with", model(agent.tts)],
+          ["Voice", voices.length === 0 ? agent.voice : `${agent.voice}, or ${voices.join(", ")}`],
+          ["Tools", agent.tools.length === 0 ? "none" : <span className="mono">{agent.tools.join(", ")}</span>],
+        ]}
+      />
+      <details>
+        <summary>All values</summary>
+        <Values of={agent.effective} />
+      </details>
+    </article>
+  );
+}

@@ -1,0 +1,42 @@
+/** Asks for the operator's key. */
+
+import { type FormEvent, type ReactNode, useState } from "react";
+
+interface Props {
+  readonly refused: string | null;
+  readonly onKey: (key: string) => void;
+}
+
+export function SignIn({ refused, onKey }: Props): ReactNode {
+  const [key, setKey] = useState("");
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    if (key.trim() !== "") onKey(key.trim());
+  };
+  return (
+    <main className="sign-in">
+      <form onSubmit={submit} aria-labelledby="sign-in-title">
+        <h1 id="sign-in-title">Console</h1>
+        <label htmlFor="key">Secret key</label>
+        <input
+          id="key"
+          type="password"
+          autoComplete="current-password"
+          autoFocus
+          required
+          value={key}
+          aria-describedby="key-help"
+          aria-invalid={refused !== null}
+          onChange={(event) => setKey(event.target.value)}
+        />
+        {refused !== null && <p role="alert">{refused}</p>}
+        <button type="submit" className="button primary">
+          Sign in
+        </button>
+        <p id="key-help" className="faint">
+          One of ASSISTANT_SECRET_KEYS, without its name. It stays in this tab until you sign out or close it.
+        </p>
+      </form>
+    </main>
+  );
+}
