@@ -4,7 +4,7 @@ SAY ?= What time is it?
 export SAY WAV OUT
 
 UV_VERSION := 0.13.9
-EXTRAS := --extra local --extra dev --extra turn-detector
+EXTRAS := --extra local --extra dev --extra turn-detector --extra deepgram --extra cartesia
 
 .DEFAULT_GOAL := help
 .PHONY: help setup web types up call test quick check format schema lock clean

@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-LOCKED_EXTRAS = ("local", "dev", "turn-detector")
+LOCKED_EXTRAS = ("local", "dev", "turn-detector", "deepgram", "cartesia")
 
 
 def main() -> int:

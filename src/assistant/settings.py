@@ -168,6 +168,12 @@ class VendorSettings(SettingsModel):
     inworld_api_key: SecretStr | None = Field(
         None, alias="INWORLD_API_KEY", description="Inworld key, for agents that use `inworld`."
     )
+    deepgram_api_key: SecretStr | None = Field(
+        None, alias="DEEPGRAM_API_KEY", description="Deepgram key, for agents that use `deepgram`."
+    )
+    cartesia_api_key: SecretStr | None = Field(
+        None, alias="CARTESIA_API_KEY", description="Cartesia key, for agents that use `cartesia`."
+    )
     groq_url: str | None = Field(
         None, alias="ASSISTANT_GROQ_URL", description="Another base URL for Groq's API."
     )
@@ -177,6 +183,19 @@ class VendorSettings(SettingsModel):
     inworld_url: str | None = Field(
         None, alias="ASSISTANT_INWORLD_URL", description="Another base URL for Inworld (http)."
     )
+
+    deepgram_url: str | None = Field(
+        None,
+        alias="ASSISTANT_DEEPGRAM_URL",
+        description="Another URL of Deepgram's listening (http), up to and with `/v1/listen`.",
+    )
+    cartesia_url: str | None = Field(
+        None, alias="ASSISTANT_CARTESIA_URL", description="Another base URL for Cartesia (http)."
+    )
+
+    def voice_url(self, provider: str) -> str | None:
+        """Where that vendor's voices are made, if not at its own address."""
+        return {"inworld": self.inworld_url, "cartesia": self.cartesia_url}.get(provider)
 
     def stt_key(self) -> str | None:
         key = self.assemblyai_api_key or self.assembly_api_key

@@ -81,7 +81,7 @@ def test_small_file_is_valid(tmp_path: Path) -> None:
         "en-US",
         ("en",),
     )
-    assert catalog.known_voices() == ("Ashley", "Dennis", "her", "his")
+    assert catalog.known_voices("inworld") == ("Ashley", "Dennis", "her", "his")
     assert catalog.listed() == (ListedAgent("helper", "Helper", "en-US", ("her",), default=True),)
 
 
@@ -166,8 +166,8 @@ MISTAKES: list[tuple[tuple[str, str], list[str]]] = [
         ("provider: assemblyai", "provider: assemblyia"),
         [
             (
-                "10: agents.helper.stt.provider: expected 'assemblyai', got 'assemblyia'; "
-                "did you mean 'assemblyai'?"
+                "10: agents.helper.stt.provider: expected one of 'assemblyai', 'deepgram', "
+                "got 'assemblyia'; did you mean 'assemblyai'?"
             )
         ],
     ),

@@ -125,7 +125,7 @@ def test_a_voice_replaces_all_of_the_alias_before(catalog: Catalog) -> None:
 def test_vendor_names_that_the_file_uses_are_voices_too(catalog: Catalog) -> None:
     """A voice may be asked for by its vendor's name if the file mentions it."""
     assert catalog.resolve(wishes(voice="Elizabeth")).tts.voice == "Elizabeth"
-    assert catalog.known_voices() == ("Ashley", "Elizabeth", "Johanna", "german", "her")
+    assert catalog.known_voices("inworld") == ("Ashley", "Elizabeth", "Johanna", "german", "her")
 
 
 @pytest.mark.parametrize("greeting", ["", "  ", None])
@@ -175,7 +175,7 @@ def test_unknown_voice(catalog: Catalog) -> None:
     """An unknown voice, or one outside the agent's public list, is refused with the choice."""
     with pytest.raises(UnknownVoiceError) as caught:
         catalog.resolve(wishes(voice="nobody"))
-    assert caught.value.known == catalog.known_voices()
+    assert caught.value.known == catalog.known_voices("inworld")
     with pytest.raises(UnknownVoiceError) as caught:
         catalog.resolve(wishes(voice="german"), public=True)
     assert str(caught.value) == "unknown voice 'german'; known voices: her"

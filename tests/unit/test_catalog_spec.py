@@ -15,13 +15,20 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from livekit.agents.inference import VAD, TurnDetector
 from livekit.agents.voice import turn
-from livekit.plugins import assemblyai, groq, inworld, silero
+from livekit.plugins import assemblyai, cartesia, deepgram, groq, inworld, openai, silero
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from assistant.catalog import AgentSpec, Catalog, json_schema
 from assistant.catalog.fields import Frozen
-from assistant.catalog.providers import AssemblyAIOptions, GroqOptions, InworldOptions
+from assistant.catalog.providers import (
+    AssemblyAIOptions,
+    CartesiaOptions,
+    DeepgramOptions,
+    GroqOptions,
+    InworldOptions,
+    OpenAICompatibleOptions,
+)
 from assistant.catalog.turns import (
     Endpointing,
     InferenceVadOptions,
@@ -42,6 +49,7 @@ WRITTEN: dict[str, list[Any]] = {
     "headers": [{}, {"Authorization": "Bearer ${SHOP_KEY}"}],
     "time_zone": ["UTC"],
     "team": [{}],
+    "extra_body": [{"chat_template_kwargs": {"enable_thinking": False}}],
 }
 
 
@@ -187,14 +195,25 @@ RENAMED: dict[type[Frozen], dict[str, str | None]] = {
         "buffer_s": "buffer_size_seconds",
         "forward_chat_context": None,
     },
+    CartesiaOptions: {},
+    DeepgramOptions: {
+        "endpointing_s": "endpointing_ms",
+        "utterance_end_s": "utterance_end_ms",
+        "keyterms": "keyterm",
+        "speaker_labels": "enable_diarization",
+    },
     GroqOptions: {},
+    OpenAICompatibleOptions: {"api_key_env": None},
     InworldOptions: {"max_buffer_delay_s": "max_buffer_delay_ms"},
     InferenceVadOptions: {},
     SileroVadOptions: {},
 }
 CONSTRUCTORS: dict[type[Frozen], Any] = {
     AssemblyAIOptions: assemblyai.STT.__init__,
+    CartesiaOptions: cartesia.TTS.__init__,
+    DeepgramOptions: deepgram.STT.__init__,
     GroqOptions: groq.LLM.__init__,
+    OpenAICompatibleOptions: openai.LLM.__init__,
     InworldOptions: inworld.TTS.__init__,
     InferenceVadOptions: VAD.__init__,
     SileroVadOptions: silero.VAD.load,
@@ -211,6 +230,8 @@ def test_options_are_the_plugins(options: type[Frozen]) -> None:
             continue
         assert theirs in parameters, f"{options.__name__}.{name}"
         default = parameters[theirs].default
+        if theirs.endswith("_ms") and isinstance(default, int):
+            default /= 1000
         simple = isinstance(default, str | int | float) and not field.is_required()
         if simple and field.default is not None:
             assert field.default == default, f"{options.__name__}.{name}"

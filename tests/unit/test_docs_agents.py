@@ -1,4 +1,4 @@
-"""docs/agents.md shows every key of agents.yaml, and every example in it is valid."""
+"""docs/agents.md shows every key of agents.yaml; every example in it and in vendors.md is valid."""
 
 import json
 import re
@@ -16,7 +16,8 @@ from assistant.catalog.reference import TABLES, rewritten
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+VENDORS = (ROOT / "docs" / "vendors.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT + VENDORS, re.MULTILINE | re.DOTALL)
 Key = tuple[str, str]
 """A model, and one of its fields as agents.yaml writes it."""
 

@@ -96,6 +96,8 @@ def test_names_of_ours_carry_the_prefix() -> None:
         "ASSEMBLYAI_API_KEY",
         "ASSEMBLY_API_KEY",
         "INWORLD_API_KEY",
+        "DEEPGRAM_API_KEY",
+        "CARTESIA_API_KEY",
         "REDIS_URL",
         "MAX_BOTS",
         "SESSION_TIMEOUT",

@@ -1,6 +1,7 @@
 """Every provider that agents.yaml may name can be built with the real plugin."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
 from livekit.agents import inference
 from livekit.agents.job import _JobContextVar
 from livekit.agents.utils import http_context
@@ -16,13 +18,19 @@ from livekit.plugins.turn_detector.multilingual import MultilingualModel
 
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.catalog import Catalog
+from assistant.catalog.errors import CatalogError, UnknownVoiceError
+from assistant.catalog.overrides import Overrides
+from assistant.errors import SettingsError
 from assistant.settings import VendorSettings
 from assistant.worker import pipeline, stages
+from assistant.worker.errors import MissingExtraError
+from assistant.worker.preflight import check_keys
 from assistant.worker.providers import inference as inference_builder
 from assistant.worker.providers import registry
 from assistant.worker.providers import silero as silero_builder
 
-CATALOG = Catalog.load(Path(__file__).parents[2] / "agents.yaml")
+ROOT = Path(__file__).parents[2]
+CATALOG = Catalog.load(ROOT / "agents.yaml")
 VENDORS = VendorSettings(
     GROQ_API_KEY="k",
     ASSEMBLYAI_API_KEY="k",
@@ -92,6 +100,71 @@ def in_a_job() -> Iterator[None]:
         yield
     finally:
         _JobContextVar.reset(token)
+
+
+OTHERS = {
+    "stt": {"provider": "deepgram", "keyterms": ["LiveKit"]},
+    "tts": {"provider": "cartesia", "voice": "calm", "model": "sonic-3"},
+}
+
+
+def written_with(tmp_path: Path, voices: dict[str, Any], **changes: Any) -> Path:
+    """The shipped file with another default agent and more voices."""
+    document = yaml.safe_load((ROOT / "agents.yaml").read_text(encoding="utf-8"))
+    document["agents"]["assistant"] |= {"public": {"voices": []}, **changes}
+    document["voices"] |= voices
+    file = tmp_path / "agents.yaml"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return file
+
+
+CALM = {"calm": {"provider": "cartesia", "voice": "6ccbfb76-1fc6-48f7-b71d-91ac6298247b"}}
+
+
+def test_other_vendors_need_their_keys_and_nobody_elses(tmp_path: Path) -> None:
+    """A worker does not start without the keys of the vendors in use; each is named."""
+    catalog = Catalog.load(written_with(tmp_path, CALM, **OTHERS))
+    only = Catalog(
+        default="assistant",
+        agents={"assistant": catalog.agents["assistant"]},
+        voices=catalog.voices,
+        written={},
+        prices=None,
+    )
+    with pytest.raises(SettingsError) as caught:
+        check_keys(only, {"GROQ_API_KEY": "k", "INWORLD_API_KEY": "k"})
+    assert [problem.name for problem in caught.value.problems] == [
+        "CARTESIA_API_KEY",
+        "DEEPGRAM_API_KEY",
+    ]
+    check_keys(only, dict.fromkeys(("GROQ_API_KEY", "CARTESIA_API_KEY", "DEEPGRAM_API_KEY"), "k"))
+
+
+def test_a_plugin_that_is_not_installed_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker says which extra is missing before it takes a job."""
+    agents = Catalog.load(written_with(tmp_path, CALM, **OTHERS)).agents.values()
+    registry.check_installed(agents)
+    monkeypatch.setitem(sys.modules, "livekit.plugins.deepgram", None)
+    with pytest.raises(MissingExtraError, match="deepgram"):
+        registry.check_installed(agents)
+
+
+def test_a_voice_belongs_to_its_vendor(tmp_path: Path) -> None:
+    """An alias gives its vendor's own name; another vendor's agent may not use it."""
+    catalog = Catalog.load(written_with(tmp_path, CALM, **OTHERS))
+    spec = catalog.agents["assistant"]
+    assert (spec.voice, spec.tts.voice) == ("calm", CALM["calm"]["voice"])
+    assert spec.stt.provider == "deepgram"
+    assert (spec.stt.language, spec.tts.language) == ("en-US", "en-US")
+    asked = catalog.resolve(Overrides(language="de-DE"))
+    assert getattr(asked.stt, "language", None) == "de-DE"
+    with pytest.raises(UnknownVoiceError):
+        catalog.resolve(Overrides(voice="inworld-male-1"))
+    stranger = written_with(tmp_path, CALM, tts={**OTHERS["tts"], "voice": "inworld-male-1"})
+    with pytest.raises(CatalogError, match="'inworld-male-1' is a voice of inworld"):
+        Catalog.load(stranger)
 
 
 def test_only_what_the_agents_use_is_imported() -> None:

@@ -24,7 +24,7 @@ from assistant.catalog.fields import (
 )
 from assistant.catalog.privacy import RecordMode
 from assistant.catalog.profiles import ProfileName
-from assistant.catalog.providers import LlmOptions, SttOptions, TtsOptions
+from assistant.catalog.providers import LlmOptions, SttOptions, TtsOptions, VoiceProvider
 from assistant.catalog.report import Recording, Report
 from assistant.catalog.tools import ToolLimits, Tools
 from assistant.catalog.turns import (
@@ -53,7 +53,7 @@ PublicField = Literal[
 class Voice(Frozen):
     """A voice under a name of ours, so that a vendor's names stay out of callers' code."""
 
-    provider: Literal["inworld"]
+    provider: VoiceProvider
     """The vendor; that of the agents which use the voice."""
     voice: VoiceName
     """The voice's own name at the vendor."""
@@ -174,7 +174,7 @@ class AgentSettings(Frozen):
 
     @model_validator(mode="after")
     def _language_is_understood(self) -> Self:
-        reason = unsupported_language(self.stt, self.language)
+        reason = self.stt.cannot_hear(self.language)
         if reason is not None:
             raise wrong(reason, "language")
         return self
@@ -183,8 +183,8 @@ class AgentSettings(Frozen):
 class AgentSpec(AgentSettings):
     """One agent with everything decided: what a session's record stores and a job builds from.
 
-    Holds no secrets. `tts.voice` is the vendor's own name by now; `stt.language_codes` and
-    `tts.language` hold the language where the vendor takes one.
+    Holds no secrets. `tts.voice` is the vendor's own name by now; `stt` and `tts` hold the
+    language where the vendor takes one.
     `AgentSpec.model_validate_json(spec.model_dump_json()) == spec`; never with `exclude_none`,
     since some options mean by None something else than their default.
     """
@@ -197,15 +197,3 @@ class AgentSpec(AgentSettings):
     """Every agent that may take part in the session by a transfer, without teams of their own."""
     personal: bool = False
     """Whether its words were filled in for one session, so that nobody else will hear them."""
-
-
-def primary_language(language: str) -> str:
-    """The part of a tag that names the language: `en` of `en-US`, in lower case."""
-    return language.partition("-")[0].lower()
-
-
-def unsupported_language(stt: SttOptions, language: str) -> str | None:
-    """Why that speech model cannot hear that language; None if it can."""
-    if stt.model == "universal-streaming-english" and primary_language(language) != "en":
-        return f"stt.model '{stt.model}' understands English only, got '{language}'"
-    return None

@@ -16,8 +16,6 @@ from assistant.catalog.agent import (
     AgentSpec,
     Public,
     Voice,
-    primary_language,
-    unsupported_language,
 )
 from assistant.catalog.budget import unpriced
 from assistant.catalog.document import Document, path_text, read_document
@@ -142,10 +140,16 @@ class Catalog:
             if spec.public is not None and spec.public.listed
         )
 
-    def known_voices(self) -> tuple[str, ...]:
-        """Every voice that a secret key may ask for: the aliases, and what the file uses."""
-        aliases = {name for alias, voice in self.voices.items() for name in (alias, voice.voice)}
-        return tuple(sorted(aliases | {agent.tts.voice for agent in self.written.values()}))
+    def known_voices(self, provider: str) -> tuple[str, ...]:
+        """A vendor's voices that a secret key may ask for: the aliases, and what the file uses."""
+        aliases = {
+            name
+            for alias, voice in self.voices.items()
+            for name in (alias, voice.voice)
+            if voice.provider == provider
+        }
+        used = {a.tts.voice for a in self.written.values() if a.tts.provider == provider}
+        return tuple(sorted(aliases | used))
 
     def resolve(
         self,
@@ -173,14 +177,14 @@ class Catalog:
         }
         if name not in startable:
             raise UnknownAgentError(name, tuple(sorted(startable)))
-        voices = self.known_voices()
+        voices = self.known_voices(startable[name].tts.provider)
         if public:
             voices = _check_public(name, startable[name].public or Public(), overrides)
         if overrides.voice is not None and overrides.voice not in voices:
             raise UnknownVoiceError(overrides.voice, voices)
         agent = self.written[name]
         if overrides.language is not None:
-            reason = unsupported_language(agent.stt, overrides.language)
+            reason = agent.stt.cannot_hear(overrides.language)
             if reason is not None:
                 raise OverrideNotAllowedError("language", name, reason)
         spec = _decide(name, agent, self.voices, voice=overrides.voice, language=overrides.language)
@@ -284,10 +288,7 @@ def _filled(spec: AgentSpec, overrides: Overrides) -> AgentSpec:
 
 
 def _hearing(stt: SttOptions, agent: AgentSettings, language: str | None) -> SttOptions:
-    if stt.steerable and (language is not None or stt.language_codes is None):
-        codes = (primary_language(language or agent.language),)
-        return stt.model_copy(update={"language_codes": codes})
-    return stt
+    return stt.hearing(language or agent.language, asked=language is not None)
 
 
 def _speaking(
@@ -298,6 +299,8 @@ def _speaking(
     language: str | None,
 ) -> TtsOptions:
     alias = voices.get(wanted)
+    if alias is not None and alias.provider != tts.provider:
+        alias = None  # another vendor's, which happens to bear the name of one of this vendor's
     return tts.model_copy(
         update={
             "voice": wanted if alias is None else alias.voice,

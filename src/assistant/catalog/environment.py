@@ -9,6 +9,8 @@ from assistant.catalog.providers import OpenAICompatibleOptions
 # The first name is the one to recommend; the second is an older one that still counts.
 _VENDOR_KEYS = {
     "assemblyai": ("ASSEMBLYAI_API_KEY", "ASSEMBLY_API_KEY"),
+    "cartesia": ("CARTESIA_API_KEY",),
+    "deepgram": ("DEEPGRAM_API_KEY",),
     "groq": ("GROQ_API_KEY",),
     "inworld": ("INWORLD_API_KEY",),
 }

@@ -3,12 +3,16 @@
 None always means: leave it to the vendor's plugin. Durations are seconds; the worker's builders
 convert them where a vendor counts in milliseconds. Keys are never here, only in the environment.
 
-Source: constructors of livekit-plugins-assemblyai, -groq, -openai and -inworld 1.8.9.
+A new vendor is one class here: docs/vendors.md.
+
+Source: constructors of livekit-plugins-assemblyai, -cartesia, -deepgram, -groq, -openai and
+-inworld 1.8.9.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, JsonValue, model_validator
 
 from assistant.catalog.fields import (
     EnvName,
@@ -53,7 +57,38 @@ class ProviderOptions(Frozen):
     """Attempts after the first one failed. The first follows at once, each next after 2 s."""
 
 
-class AssemblyAIOptions(ProviderOptions):
+def primary_language(language: str) -> str:
+    """The part of a tag that names the language: `en` of `en-US`, in lower case."""
+    return language.partition("-")[0].lower()
+
+
+class SpeechToTextOptions(ProviderOptions):
+    """What every recognizer's options can tell; each vendor's class answers for itself."""
+
+    def hearing(self, _language: str, *, asked: bool) -> Self:  # noqa: ARG002 - for those that do
+        """These options with the conversation's language told to the vendor, where it takes one.
+
+        `asked`: the session asks for it, which goes before what the file says here.
+        """
+        return self
+
+    def cannot_hear(self, _language: str) -> str | None:
+        """Why these options do not fit that language; None: they do."""
+        return None
+
+
+class TextToSpeechOptions(ProviderOptions):
+    """What every voice's options hold; each vendor's class says more of it."""
+
+    voice: VoiceName
+    """An alias out of `voices`, or a voice's own name at the vendor."""
+    model: Word
+    """The speech model."""
+    language: Language | None = None
+    """The language to speak. None: the agent's `language`."""
+
+
+class AssemblyAIOptions(SpeechToTextOptions):
     """AssemblyAI's streaming speech-to-text. Key: `ASSEMBLYAI_API_KEY`."""
 
     provider: Literal["assemblyai"]
@@ -122,6 +157,16 @@ class AssemblyAIOptions(ProviderOptions):
         """Whether the model takes `language_codes` and the options like it."""
         return self.model in STEERABLE_STT_MODELS
 
+    def hearing(self, language: str, *, asked: bool) -> Self:
+        if self.steerable and (asked or self.language_codes is None):
+            return self.model_copy(update={"language_codes": (primary_language(language),)})
+        return self
+
+    def cannot_hear(self, language: str) -> str | None:
+        if self.model == "universal-streaming-english" and primary_language(language) != "en":
+            return f"stt.model '{self.model}' understands English only, got '{language}'"
+        return None
+
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
         if not self.steerable:
@@ -138,6 +183,69 @@ class AssemblyAIOptions(ProviderOptions):
         if self.voice_focus_threshold is not None and self.voice_focus is None:
             missing = "has no effect without voice_focus: 'near-field' or 'far-field'"
             raise wrong(missing, "voice_focus_threshold")
+        return self
+
+
+# The families of Deepgram's models whose vocabulary is steered by `keyterms`.
+_KEYTERM_MODELS = ("nova-3",)
+
+
+class DeepgramOptions(SpeechToTextOptions):
+    """Deepgram's streaming speech-to-text. Key: `DEEPGRAM_API_KEY`; extra: `deepgram`."""
+
+    provider: Literal["deepgram"]
+    """The vendor."""
+    model: Word = "nova-3"
+    """The speech model, such as `nova-3` or `nova-2-phonecall`."""
+    language: Language | Literal["multi"] | None = None
+    """The language to expect; `multi`: several in one conversation. None: the agent's."""
+    punctuate: bool = True
+    """Whether text has punctuation and capitals, from which turn detection profits."""
+    smart_format: bool = False
+    """Whether dates, numbers and the like are written as people write them."""
+    numerals: bool = False
+    """Whether numbers are written in digits."""
+    filler_words: bool = True
+    """Whether an 'uh' is transcribed: a sign that the caller has not finished."""
+    endpointing_s: TurnSeconds = 0.025
+    """Seconds of silence before text is final. 0: none, text is final when the model is sure."""
+    utterance_end_s: Annotated[float, Field(ge=1, le=5)] | None = None
+    """Seconds without a word until an utterance is over though no silence was heard: for noisy
+    lines. None: not asked for."""
+    keyterms: Annotated[
+        tuple[Annotated[Text, Field(min_length=1, max_length=50)], ...], Field(max_length=100)
+    ] = ()
+    """Words that the caller is likely to say: names, products. `nova-3` models only."""
+    profanity_filter: bool = False
+    """Whether swearwords are replaced by asterisks."""
+    redact: Annotated[
+        tuple[Literal["pci", "numbers", "ssn", "pii", "phi"], ...], Field(max_length=5)
+    ] = ()
+    """What is left out of the text: card data, numbers, social security numbers and so on."""
+    replace: Annotated[Mapping[Word, Word], Field(max_length=100)] | None = None
+    """Words that are written otherwise: `{livekit: LiveKit}`."""
+    dictation: bool = False
+    """Whether a spoken 'comma' becomes one."""
+    speaker_labels: bool = False
+    """Whether speakers are told apart."""
+    mip_opt_out: bool = False
+    """Whether the vendor may not train its models with the audio. It costs more."""
+    tags: Annotated[tuple[Word, ...], Field(max_length=20)] = ()
+    """Labels of the requests in the vendor's usage reports."""
+    sample_rate: Literal[8000, 16000, 24000, 48000] = 16000
+    """Hz of the audio sent. 16000 loses nothing that the models use."""
+    base_url: HttpUrl | None = None
+    """Another endpoint, up to and with `/v1/listen`. None: the vendor's own."""
+
+    def hearing(self, language: str, *, asked: bool) -> Self:
+        if asked or self.language is None:
+            return self.model_copy(update={"language": language})
+        return self
+
+    @model_validator(mode="after")
+    def _fits_the_model(self) -> Self:
+        if self.keyterms and not self.model.startswith(_KEYTERM_MODELS):
+            raise wrong(f"model '{self.model}' does not take them; nova-3 models do", "keyterms")
         return self
 
 
@@ -186,9 +294,46 @@ class OpenAICompatibleOptions(ChatOptions):
     """For models that think before they answer. Thinking is silence to a caller."""
     service_tier: Word | None = None
     """The server's queue for the request, where it has several."""
+    verbosity: Literal["low", "medium", "high"] | None = None
+    """How much the model says, where it lets one choose."""
+    extra_body: Annotated[Mapping[Word, JsonValue], Field(max_length=50)] | None = None
+    """Fields of the request that are the server's own, such as
+    `{chat_template_kwargs: {enable_thinking: false}}` for a model behind vLLM."""
 
 
-class InworldOptions(ProviderOptions):
+class CartesiaOptions(TextToSpeechOptions):
+    """Cartesia's streaming text-to-speech. Key: `CARTESIA_API_KEY`; extra: `cartesia`."""
+
+    provider: Literal["cartesia"]
+    """The vendor."""
+    voice: VoiceName
+    """An alias out of `voices`, or a voice's id at Cartesia: a UUID."""
+    model: Word = "sonic-3"
+    """The speech model."""
+    speed: Annotated[float, Field(ge=0.6, le=2)] | None = None
+    """1 is the voice's own pace; `sonic-3` only."""
+    volume: Annotated[float, Field(ge=0.5, le=2)] | None = None
+    """1 is the voice's own; `sonic-3` only."""
+    emotion: Word | None = None
+    """How it is said, such as `calm`; `sonic-3` only."""
+    pronunciation_dict_id: Word | None = None
+    """A dictionary of one's own at Cartesia, by its id; `sonic-3` only."""
+    word_timestamps: bool = True
+    """Times of words let the transcript keep only what was heard before an interruption."""
+    sample_rate: Literal[8000, 16000, 22050, 24000, 44100, 48000] = 24000
+    """Hz of the audio asked for."""
+    base_url: HttpUrl | None = None
+    """Another endpoint. None: the vendor's own."""
+
+    @model_validator(mode="after")
+    def _fits_the_model(self) -> Self:
+        for key in ("speed", "volume", "emotion", "pronunciation_dict_id"):
+            if getattr(self, key) is not None and not self.model.startswith("sonic-3"):
+                raise wrong(f"model '{self.model}' does not take it; sonic-3 does", key)
+        return self
+
+
+class InworldOptions(TextToSpeechOptions):
     """Inworld's streaming text-to-speech. Key: `INWORLD_API_KEY`."""
 
     provider: Literal["inworld"]
@@ -224,7 +369,8 @@ class InworldOptions(ProviderOptions):
     """The longest that text waits for that many characters. None: the plugin's (3 s)."""
 
 
-SttOptions = AssemblyAIOptions
-"""Becomes a union, discriminated by `provider`, when a second vendor joins; as `LlmOptions`."""
+SttOptions = Annotated[AssemblyAIOptions | DeepgramOptions, Field(discriminator="provider")]
 LlmOptions = Annotated[GroqOptions | OpenAICompatibleOptions, Field(discriminator="provider")]
-TtsOptions = InworldOptions
+TtsOptions = Annotated[CartesiaOptions | InworldOptions, Field(discriminator="provider")]
+VoiceProvider = Literal["cartesia", "inworld"]
+"""Whose voices `voices` may name."""

@@ -16,10 +16,12 @@ BEGIN, END = "<!-- options: generated -->", "<!-- /options -->"
 TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Every vendor of `stt`, `llm` and `tts`", providers.ProviderOptions),
     ("`stt`: AssemblyAI", providers.AssemblyAIOptions),
+    ("`stt`: Deepgram", providers.DeepgramOptions),
     ("Every vendor of `llm`", providers.ChatOptions),
     ("`llm`: Groq", providers.GroqOptions),
     ("`llm`: any server of OpenAI's protocol", providers.OpenAICompatibleOptions),
     ("`tts`: Inworld", providers.InworldOptions),
+    ("`tts`: Cartesia", providers.CartesiaOptions),
     ("`vad`: inference", turns.InferenceVadOptions),
     ("`vad`: silero", turns.SileroVadOptions),
     ("`turn_detection`: v1-mini", turns.AudioTurnDetection),

@@ -33,24 +33,36 @@ def check_references(data: dict[str, Any]) -> Iterator[Finding]:
 def _check_voices(
     path: KeyPath, agent: dict[str, Any], voices: dict[str, Any]
 ) -> Iterator[Finding]:
-    own = _mapping(agent.get("tts")).get("voice")
+    main = _mapping(agent.get("tts"))
+    own, provider = main.get("voice"), main.get("provider")
     fallbacks = _mapping(agent.get("fallbacks")).get("tts")
-    speaking: list[tuple[KeyPath, Any]] = [(("tts", "voice"), own)]
+    speaking: list[tuple[KeyPath, dict[str, Any]]] = [(("tts", "voice"), main)]
     for index, fallback in enumerate(fallbacks if isinstance(fallbacks, list) else []):
-        part: KeyPath = ("fallbacks", "tts", index, "voice")
-        speaking.append((part, _mapping(fallback).get("voice")))
-    for part, name in speaking:
+        speaking.append((("fallbacks", "tts", index, "voice"), _mapping(fallback)))
+    for part, tts in speaking:
+        name = tts.get("voice")
         if isinstance(name, str) and name not in voices:
             alias = nearest(name, voices, likeness=_MISSPELT)
             if alias is not None:
                 yield Finding((*path, *part), f"{shown(name)} is not in voices", alias)
+        yield from _check_provider((*path, *part), name, tts.get("provider"), voices)
     chosen = _mapping(agent.get("public")).get("voices")
     for index, voice in enumerate(chosen if isinstance(chosen, list) else []):
+        place = (*path, "public", "voices", index)
         if isinstance(voice, str) and voice not in voices and voice != own:
-            place = (*path, "public", "voices", index)
             known = ", ".join(sorted({*voices, *([own] if isinstance(own, str) else [])}))
             message = f"{shown(voice)} is neither in voices nor the agent's own; there are {known}"
             yield Finding(place, message, nearest(voice, voices))
+        yield from _check_provider(place, voice, provider, voices)
+
+
+def _check_provider(
+    place: KeyPath, voice: Any, provider: Any, voices: dict[str, Any]
+) -> Iterator[Finding]:
+    """A voice of one vendor means nothing to another."""
+    of = _mapping(voices.get(voice)).get("provider") if isinstance(voice, str) else None
+    if isinstance(of, str) and isinstance(provider, str) and of != provider:
+        yield Finding(place, f"{shown(voice)} is a voice of {of}, the agent's vendor is {provider}")
 
 
 def _check_transfers(

@@ -9,6 +9,8 @@ from assistant.findings import Finding, fail, ok, warn
 from assistant.settings import WorkerSettings
 
 ANSWER_TIMEOUT_S = 8.0
+# Source: livekit-plugins-cartesia 1.8.9, `constants.py`.
+CARTESIA_VERSION = "2025-04-16"
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,16 @@ def _questions(settings: WorkerSettings) -> list[_Question]:
         asked.append(
             _Question("inworld", f"{base}/tts/v1/voices", {"Authorization": f"Basic {key}"})
         )
+    if settings.deepgram_api_key is not None:
+        base = (settings.deepgram_url or "https://api.deepgram.com/v1/listen").rstrip("/")
+        url = f"{base.removesuffix('/listen')}/auth/token"
+        key = settings.deepgram_api_key.get_secret_value()
+        asked.append(_Question("deepgram", url, {"Authorization": f"Token {key}"}))
+    if settings.cartesia_api_key is not None:
+        base = (settings.cartesia_url or "https://api.cartesia.ai").rstrip("/")
+        key = settings.cartesia_api_key.get_secret_value()
+        headers = {"X-API-Key": key, "Cartesia-Version": CARTESIA_VERSION}
+        asked.append(_Question("cartesia", f"{base}/voices?limit=1", headers))
     return asked
 
 

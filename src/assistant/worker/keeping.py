@@ -45,13 +45,14 @@ def shared_models(catalog: Catalog) -> frozenset[str]:
     return registry.SHARED_MODELS.intersection(registry.modules_for(catalog.agents.values()))
 
 
-def check_shared_models(catalog: Catalog) -> None:
-    """Refuse agents whose shared models are not on this host.
+def check_models(catalog: Catalog) -> None:
+    """Refuse agents whose vendors' plugins or shared models are not on this host.
 
     Raises:
         MissingExtraError: a provider's package is not installed.
         WeightsMissingError: a model that jobs share was not downloaded.
     """
+    registry.check_installed(catalog.agents.values())
     for module in shared_models(catalog):
         shared = registry.load(module)
         for agent in catalog.agents.values():
@@ -92,7 +93,7 @@ class CatalogKeeper:
         except SettingsError as error:
             refuse(*(str(problem) for problem in error.problems))
             return
-        except (RestartNeededError, WeightsMissingError) as error:
+        except (MissingExtraError, RestartNeededError, WeightsMissingError) as error:
             refuse(str(error))
             return
         self._setup.source = catalog.source
@@ -111,4 +112,4 @@ class CatalogKeeper:
             module = registry.TURN_DETECTION.get(model)
             if module in registry.SHARED_MODELS and module not in self._shared_models:
                 raise RestartNeededError(agent.name, model)
-        check_shared_models(catalog)
+        check_models(catalog)

@@ -28,7 +28,8 @@ class Sentences:
         self._spec = spec
         self._voice = voice
         # Another endpoint may sound otherwise under the same name of a voice.
-        self._cache = SpeechCache(cache_folder(settings), endpoint=settings.inworld_url or "")
+        endpoint = settings.voice_url(spec.tts.provider) or ""
+        self._cache = SpeechCache(cache_folder(settings), endpoint=endpoint)
 
     def audio(self, text: str) -> AsyncIterator[rtc.AudioFrame] | None:
         """What was made of `text` before; None: it must be made while the caller waits."""

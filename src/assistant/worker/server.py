@@ -29,7 +29,7 @@ from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, Beat, WorkerRegistry
 from assistant.settings import WorkerSettings
 from assistant.worker import health, job
-from assistant.worker.keeping import CatalogKeeper, check_shared_models
+from assistant.worker.keeping import CatalogKeeper, check_models
 from assistant.worker.pool import JobProcessSeen, Pool
 from assistant.worker.providers import registry
 from assistant.worker.recorder import spool_folder
@@ -72,7 +72,7 @@ def build_server(settings: WorkerSettings, catalog: Catalog, **options: Any) -> 
         MissingExtraError: a provider's package is not installed.
         WeightsMissingError: a model that jobs share was not downloaded.
     """
-    check_shared_models(catalog)
+    check_models(catalog)
     return AgentServer(
         ws_url=settings.livekit_url,
         api_key=settings.livekit_api_key,

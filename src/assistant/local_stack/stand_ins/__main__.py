@@ -28,7 +28,7 @@ async def run(settings: StandInSettings, host: str, port: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m assistant.local_stack.stand_ins",
-        description="AssemblyAI, Groq and Inworld on loopback; settings: ASSISTANT_STAND_IN_*.",
+        description="The vendors on loopback; settings: ASSISTANT_STAND_IN_*.",
     )
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free port")

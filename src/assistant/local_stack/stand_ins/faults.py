@@ -11,11 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from assistant.local_stack.stand_ins.errors import FaultClosedError, FaultFailedError
 
-Service = Literal["assemblyai", "groq", "inworld"]
+Service = Literal["assemblyai", "cartesia", "deepgram", "groq", "inworld"]
 
 #: What each service counts as one request.
 OPERATIONS: dict[Service, tuple[str, ...]] = {
     "assemblyai": ("connect", "turn"),
+    "cartesia": ("connect", "context"),
+    "deepgram": ("connect", "turn"),
     "groq": ("chat", "models"),
     "inworld": ("connect", "context", "stream", "voices"),
 }

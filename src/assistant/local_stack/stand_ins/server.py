@@ -1,11 +1,18 @@
-"""All three stand-ins in one server on one port; their paths don't collide."""
+"""All stand-ins in one server on one port; their paths don't collide."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from assistant.local_stack.stand_ins import assemblyai, control, groq, inworld
+from assistant.local_stack.stand_ins import (
+    assemblyai,
+    cartesia,
+    control,
+    deepgram,
+    groq,
+    inworld,
+)
 from assistant.local_stack.stand_ins.faults import FaultBoard
 from assistant.local_stack.stand_ins.journal import Journal
 from assistant.local_stack.stand_ins.parts import PARTS, Parts
@@ -41,7 +48,7 @@ def build_app(settings: StandInSettings) -> web.Application:
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app[PARTS] = parts
     app.cleanup_ctx.append(_warm)
-    for module in (assemblyai, groq, inworld, control):
+    for module in (assemblyai, cartesia, deepgram, groq, inworld, control):
         module.add_routes(app)
     return app
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from assistant.local_stack.stand_ins.faults import FaultBoard, FaultPlayer
+from assistant.local_stack.stand_ins.faults import FaultBoard, FaultPlayer, Service
 from assistant.local_stack.stand_ins.journal import Journal
 from assistant.local_stack.stand_ins.pcm import Resampler, Samples, from_bytes, from_mulaw
 from assistant.local_stack.stand_ins.recognizer import RECOGNIZER_RATE, Recognizer, Word
@@ -61,7 +61,10 @@ class Outgoing:
 
 
 class TurnFollower:
-    """Feeds a recogniser with the speech in a stream, and words its findings as messages."""
+    """Feeds a recogniser with the speech in a stream, and words its findings as messages.
+
+    The messages are AssemblyAI's, whatever the service; another one's stand-in rewords them.
+    """
 
     def __init__(
         self,
@@ -71,12 +74,14 @@ class TurnFollower:
         faults: FaultBoard,
         journal: Journal,
         final_delay_s: float,
+        service: Service = "assemblyai",
     ) -> None:
         self.options = options
         self._recognizer = recognizer
         self._faults = faults
         self._journal = journal
         self._final_delay_s = final_delay_s
+        self._service: Service = service
         self._gate = SpeechGate(options.sample_rate, options.vad_threshold)
         self._resampler = Resampler(options.sample_rate, RECOGNIZER_RATE)
         self._pre_roll: deque[Samples] = deque()
@@ -122,7 +127,7 @@ class TurnFollower:
             kept -= len(self._pre_roll.popleft())
 
     async def _begin(self, onset: int) -> list[Outgoing]:
-        self._fault = self._faults.take("assemblyai", "turn")
+        self._fault = self._faults.take(self._service, "turn")
         speech = np.concatenate(list(self._pre_roll))
         self._pre_roll.clear()
         rate = self.options.sample_rate
@@ -161,7 +166,7 @@ class TurnFollower:
             finals.append(self._turn(words, ended=True, formatted=False))
         if self._formats or self.options.format_turns:
             finals.append(self._turn(words, ended=True, formatted=True))
-        self._journal.add("assemblyai", "turn", {"transcript": finals[-1]["transcript"]})
+        self._journal.add(self._service, "turn", {"transcript": finals[-1]["transcript"]})
         outgoing = [self._outgoing(message, due_s) for message in finals]
         self._order += 1
         self._fault = None

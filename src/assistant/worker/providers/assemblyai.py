@@ -6,12 +6,15 @@ from livekit.agents import stt
 from livekit.plugins import assemblyai
 
 from assistant.catalog.agent import AgentSpec
+from assistant.catalog.providers import AssemblyAIOptions
 from assistant.settings import VendorSettings
 from assistant.worker.providers.given import given, milliseconds
 
 
 def build(spec: AgentSpec, vendors: VendorSettings) -> stt.STT[Any]:
     options = spec.stt
+    if not isinstance(options, AssemblyAIOptions):
+        raise TypeError(f"{spec.name} does not use assemblyai")
     return assemblyai.STT(
         **given(
             api_key=vendors.stt_key(),

@@ -7,12 +7,15 @@ from livekit.agents import tts
 from livekit.plugins import inworld
 
 from assistant.catalog.agent import AgentSpec
+from assistant.catalog.providers import InworldOptions
 from assistant.settings import VendorSettings
 from assistant.worker.providers.given import given, milliseconds
 
 
 def build(spec: AgentSpec, vendors: VendorSettings) -> tts.TTS[Any]:
     options = spec.tts
+    if not isinstance(options, InworldOptions):
+        raise TypeError(f"{spec.name} does not use inworld")
     key = vendors.inworld_api_key
     url = vendors.inworld_url
     return inworld.TTS(

@@ -23,6 +23,8 @@ def build(spec: AgentSpec, _vendors: VendorSettings) -> llm.LLM[Any]:
         **given(
             api_key=os.environ.get(options.api_key_env or "") or NO_KEY,
             base_url=options.base_url,
+            verbosity=options.verbosity,
+            extra_body=dict(options.extra_body) if options.extra_body else None,
         ),
         **chat_options(options),
     )

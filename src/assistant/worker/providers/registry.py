@@ -1,11 +1,11 @@
-"""Which module builds which provider. To add a vendor: its options in the catalog, its module
-beside this one, a line here.
+"""Which module builds which provider. To add a vendor: docs/vendors.md.
 
 Modules are imported by name, only those that agents.yaml uses: each plugin costs memory and time
 in every worker, and the turn-detector one starts a process of its own.
 """
 
 import importlib
+import importlib.util
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
@@ -15,12 +15,12 @@ from assistant.worker.errors import MissingExtraError
 
 _PACKAGE = "assistant.worker.providers"
 
-STT = {"assemblyai": f"{_PACKAGE}.assemblyai"}
+STT = {"assemblyai": f"{_PACKAGE}.assemblyai", "deepgram": f"{_PACKAGE}.deepgram"}
 LLM = {
     "groq": f"{_PACKAGE}.groq",
     "openai-compatible": f"{_PACKAGE}.openai_compatible",
 }
-TTS = {"inworld": f"{_PACKAGE}.inworld"}
+TTS = {"cartesia": f"{_PACKAGE}.cartesia", "inworld": f"{_PACKAGE}.inworld"}
 VAD = {"inference": f"{_PACKAGE}.inference", "silero": f"{_PACKAGE}.silero"}
 # "vad" and "stt" are modes of the session, not models.
 TURN_DETECTION = {
@@ -31,7 +31,12 @@ TURN_DETECTION = {
 # Their models run in one process for all jobs of a worker, which the SDK only starts for what was
 # imported where the worker itself runs. Source: livekit-agents 1.8.9, `inference_runner.py`.
 SHARED_MODELS = frozenset({f"{_PACKAGE}.turn_detector"})
-_EXTRAS = {f"{_PACKAGE}.turn_detector": "turn-detector"}
+# Modules whose plugin does not come with the project itself: the extra, and the plugin.
+_EXTRAS = {
+    f"{_PACKAGE}.cartesia": ("cartesia", "livekit.plugins.cartesia"),
+    f"{_PACKAGE}.deepgram": ("deepgram", "livekit.plugins.deepgram"),
+    f"{_PACKAGE}.turn_detector": ("turn-detector", "livekit.plugins.turn_detector"),
+}
 
 
 def modules_for(specs: Iterable[AgentSpec]) -> list[str]:
@@ -47,6 +52,18 @@ def modules_for(specs: Iterable[AgentSpec]) -> list[str]:
     return sorted(modules)
 
 
+def check_installed(specs: Iterable[AgentSpec]) -> None:
+    """Refuse agents whose vendors' plugins are not there, without importing one.
+
+    Raises:
+        MissingExtraError: names the first.
+    """
+    for module in modules_for(specs):
+        extra, plugin = _EXTRAS.get(module, ("", ""))
+        if plugin and importlib.util.find_spec(plugin) is None:
+            raise MissingExtraError(module.rsplit(".", 1)[-1], extra)
+
+
 def load(module: str) -> Any:
     """Import a provider module.
 
@@ -57,6 +74,6 @@ def load(module: str) -> Any:
         loaded: ModuleType = importlib.import_module(module)
     except ImportError as error:
         if module in _EXTRAS:
-            raise MissingExtraError(module.rsplit(".", 1)[-1], _EXTRAS[module]) from error
+            raise MissingExtraError(module.rsplit(".", 1)[-1], _EXTRAS[module][0]) from error
         raise
     return loaded
