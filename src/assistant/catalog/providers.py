@@ -65,6 +65,11 @@ def primary_language(language: str) -> str:
 class SpeechToTextOptions(ProviderOptions):
     """What every recognizer's options can tell; each vendor's class answers for itself."""
 
+    @property
+    def takes_context(self) -> bool:
+        """Whether the agent's replies are sent along, to understand the caller's answers."""
+        return False
+
     def hearing(self, _language: str, *, asked: bool) -> Self:  # noqa: ARG002 - for those that do
         """These options with the conversation's language told to the vendor, where it takes one.
 
@@ -151,6 +156,10 @@ class AssemblyAIOptions(SpeechToTextOptions):
     """Seconds of audio a message. The vendor takes 0.05 to 1; more adds latency."""
     base_url: WsUrl | None = None
     """Another endpoint, such as `wss://streaming.eu.assemblyai.com`. None: the vendor's own."""
+
+    @property
+    def takes_context(self) -> bool:
+        return self.forward_chat_context
 
     @property
     def steerable(self) -> bool:

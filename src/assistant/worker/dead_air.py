@@ -9,6 +9,7 @@ from livekit import rtc
 from livekit.agents import (
     AgentSession,
     AgentStateChangedEvent,
+    ErrorEvent,
     UserInputTranscribedEvent,
     UserStateChangedEvent,
 )
@@ -32,7 +33,8 @@ class DeadAirGuard:
     """Watches one conversation.
 
     `apology` gives the sentence ready to be heard; None: it could not be made yet. It has a
-    track of its own, because the answer that does not come holds the agent's.
+    track of its own, because the answer that does not come holds the agent's. `starving_since`
+    is when an answer stopped in the middle, for want of more audio.
     """
 
     def __init__(
@@ -41,18 +43,21 @@ class DeadAirGuard:
         teller: Teller,
         room: rtc.Room,
         apology: Callable[[], list[rtc.AudioFrame] | None],
+        starving_since: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._options = options
         self._teller = teller
         self._room = room
         self._wait = Wait()
         self._apology = apology
+        self._starving_since = starving_since
         self._source: rtc.AudioSource | None = None
 
     def follow(self, conversation: AgentSession[Any]) -> None:
         conversation.on("user_state_changed", self._on_user)
         conversation.on("agent_state_changed", self._on_agent)
         conversation.on("user_input_transcribed", self._on_words)
+        conversation.on("error", self._on_error)
 
     def hush(self) -> None:
         """Nobody need answer any more; an apology that is being heard stops."""
@@ -65,20 +70,26 @@ class DeadAirGuard:
         while True:
             await asyncio.sleep(LOOK_S)
             now = time.monotonic()
-            lasted_s = self._wait.lasted_s(now)
-            if lasted_s is None:
+            since = self._since()
+            if since is None:
                 continue
-            if self._options.end_after_s is not None and lasted_s >= self._options.end_after_s:
+            lasted_s = now - since
+            # A laugh is no question; nobody is cut off for it.
+            if (
+                self._options.end_after_s is not None
+                and lasted_s >= self._options.end_after_s
+                and not self._wait.is_doubtful
+            ):
                 self._end(lasted_s)
                 return
             recently = apologized_at is not None and now < apologized_at + AGAIN_S
-            if (
-                lasted_s >= self._options.after_s
-                and self._wait.since != apologized_for
-                and not recently
-            ):
-                apologized_for, apologized_at = self._wait.since, now
+            if lasted_s >= self._options.after_s and since != apologized_for and not recently:
+                apologized_for, apologized_at = since, now
                 await self._apologize(lasted_s)
+
+    def _since(self) -> float | None:
+        """Since when the caller hears nothing and should."""
+        return self._starving_since() if self._wait.since is None else self._wait.since
 
     async def _apologize(self, lasted_s: float) -> None:
         frames = self._apology()
@@ -100,7 +111,7 @@ class DeadAirGuard:
             return
         source = self._source or await self._publish(frames[0])
         for frame in frames:
-            if self._wait.since is None:
+            if self._since() is None:
                 source.clear_queue()
                 return
             await source.capture_frame(frame)
@@ -126,10 +137,16 @@ class DeadAirGuard:
             self._wait.user(speaking=event.new_state == "speaking", now=time.monotonic())
 
     def _on_agent(self, event: AgentStateChangedEvent) -> None:
-        self._wait.agent(speaking=event.new_state == "speaking")
+        self._wait.agent(speaking=event.new_state == "speaking", now=time.monotonic())
         if event.new_state == "thinking":
             # A typed message has no transcript; the agent takes it up, though.
             self._wait.asked(time.monotonic())
+
+    def _on_error(self, event: ErrorEvent) -> None:
+        # What failed for good of a model or a voice was an answer, or part of one.
+        kind = getattr(event.error, "type", None)
+        if kind in {"llm_error", "tts_error"} and not event.error.recoverable:
+            self._wait.broke_off(time.monotonic())
 
     def _on_words(self, event: UserInputTranscribedEvent) -> None:
         if event.is_final and event.transcript.strip():

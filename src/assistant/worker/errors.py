@@ -90,3 +90,15 @@ class ToolUnusableError(WorkerError):
             f"the tool {self.function!r} cannot be used ({self.detail}); it must be importable "
             "where the worker runs, with type hints on all parameters"
         )
+
+
+class SilentVendorError(WorkerError):
+    """A vendor stays connected and says nothing more."""
+
+    def __init__(self, stage: str, after_s: float) -> None:
+        super().__init__(stage, after_s)
+        self.stage = stage
+        self.after_s = after_s
+
+    def __str__(self) -> str:
+        return f"nothing came of {self.stage} for {self.after_s:g} s"

@@ -39,6 +39,7 @@ from assistant.worker.books import Books
 from assistant.worker.control import Control
 from assistant.worker.dead_air import DeadAirGuard
 from assistant.worker.discretion import Discretion
+from assistant.worker.ensemble import Ensemble
 from assistant.worker.fence import SUPERSEDED, Fence
 from assistant.worker.inactivity import Inactivity
 from assistant.worker.journal import Journal
@@ -101,10 +102,14 @@ async def run_job(ctx: JobContext) -> None:
 async def _run_without_session(ctx: JobContext, kit: Kit) -> None:
     """A room that some other dispatcher sent us to: the default agent talks, nothing is kept."""
     spec = kit.catalog.resolve(Overrides(agent=kit.default_agent))
-    conversation = pipeline.build(spec, stages.build(spec, kit.settings))
+    models = stages.build(spec, kit.settings)
+    conversation = pipeline.build(spec, models)
     conversation.on("close", lambda _event: ctx.shutdown("conversation closed"))
-    team = Team(spec, kit.settings)
+    ensemble = Ensemble(conversation)
+    ensemble.join(models)
+    team = Team(spec, kit.settings, built=ensemble.join)
     ctx.add_shutdown_callback(team.close)
+    ctx.add_shutdown_callback(ensemble.aclose)
     team.prepare()
     equipping = asyncio.create_task(team.equip(), name="equip")
     _log.info("job.without_session", room=ctx.room.name, agent=spec.name)
@@ -149,6 +154,7 @@ class SessionJob:
         #: None: there was no conversation yet.
         self._books: Books | None = None
         self._team: Team | None = None
+        self._ensemble: Ensemble | None = None
 
     async def run(self) -> None:
         ctx = self._ctx
@@ -227,16 +233,22 @@ class SessionJob:
             models = stages.build(spec, self._settings)
             conversation = pipeline.build(spec, models)
             sentences = Sentences(spec, self._settings, stages.models(models).get("tts"))
+            self._ensemble = ensemble = Ensemble(conversation)
             troubles = Troubles(self._teller)
-            troubles.follow(models)
             spending = Spending(self._teller.spend, spec, self._prices)
             purse = await self._purse(spec, spending)
+
+            def attend(built: stages.Stages) -> None:
+                ensemble.join(built)
+                troubles.follow(built)
+
+            attend(models)
             self._team = Team(
                 spec,
                 self._settings,
                 direction=direction,
                 audio=sentences.audio,
-                built=troubles.follow,
+                built=attend,
                 purse=purse,
             )
             self._team.prepare()
@@ -330,6 +342,7 @@ class SessionJob:
             lambda: (
                 None if self._control.agent_is_muted else sentences.frames(spec.dead_air.sentence)
             ),
+            self._ensemble.starving_since if self._ensemble else lambda: None,
         )
         self._control.hush = guard.hush
         guard.follow(conversation)
@@ -390,6 +403,8 @@ class SessionJob:
         await self._control.close()
         # Side by side: what a language model makes of the talk takes seconds, and so may a program.
         await asyncio.gather(*(part.close() for part in (self._team, self._books) if part))
+        if self._ensemble is not None:
+            await self._ensemble.aclose()
         await self._redis.aclose()
 
 

@@ -41,7 +41,7 @@ def build(spec: AgentSpec, stages: Stages) -> AgentSession[None]:
     return AgentSession(
         **models(stages),
         **_hearing(spec),
-        stt_context_options={"forward_chat_context": spec.stt.forward_chat_context},
+        stt_context_options={"forward_chat_context": spec.stt.takes_context},
         max_tool_steps=spec.limits.max_tool_steps,
         user_away_timeout=spec.limits.user_away_timeout_s,
         aec_warmup_duration=spec.turn_handling.interruption.aec_warmup_s,

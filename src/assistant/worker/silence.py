@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+# Sounds of a caller of which nobody understood a word are taken for speech from this length on.
+UNHEARD_S = 1.0
+
 
 @dataclass
 class Wait:
@@ -13,27 +16,38 @@ class Wait:
 
     #: When the caller stopped speaking; None: nobody waits.
     since: float | None = None
-    _user_speaks: bool = False
+    #: Nobody knows whether there is something to answer: no words were found in what was said.
+    is_doubtful: bool = False
+    _user_since: float | None = None
     _agent_speaks: bool = False
     #: Whether there is something to answer in what the caller said last.
     _asked: bool = False
 
     def user(self, *, speaking: bool, now: float) -> None:
-        self._user_speaks = speaking
+        spoke_since, self._user_since = self._user_since, now if speaking else None
         if speaking:
             self.since = None
         elif self._asked:
             self._begin(now)
+        elif spoke_since is not None and now >= spoke_since + UNHEARD_S:
+            self._begin(now, doubtful=True)
 
     def asked(self, now: float) -> None:
         """The caller's words, spoken or typed, have been understood."""
-        self._asked = True
+        self._asked, self.is_doubtful = True, False
         self._begin(now)
 
-    def agent(self, *, speaking: bool) -> None:
+    def agent(self, *, speaking: bool, now: float) -> None:
         self._agent_speaks = speaking
         if speaking:
             self._asked, self.since = False, None
+        elif self._asked:
+            self._begin(now)
+
+    def broke_off(self, now: float) -> None:
+        """The answer was lost, perhaps in the middle; the rest of it is still owed."""
+        self._asked = True
+        self._begin(now)
 
     def dismissed(self) -> None:
         """The answer was called off; the caller waits no more."""
@@ -42,6 +56,6 @@ class Wait:
     def lasted_s(self, now: float) -> float | None:
         return None if self.since is None else now - self.since
 
-    def _begin(self, now: float) -> None:
-        if self.since is None and not self._user_speaks and not self._agent_speaks:
-            self.since = now
+    def _begin(self, now: float, *, doubtful: bool = False) -> None:
+        if self.since is None and self._user_since is None and not self._agent_speaks:
+            self.since, self.is_doubtful = now, doubtful

@@ -9,6 +9,8 @@ from livekit.agents import llm, stt, tts
 from assistant.catalog.agent import AgentSpec
 from assistant.settings import VendorSettings
 from assistant.worker.providers import registry
+from assistant.worker.recognizers import Recognizers
+from assistant.worker.voices import Voices
 
 T = TypeVar("T")
 
@@ -54,9 +56,7 @@ def models(built: Stages) -> dict[str, Any]:
 
 def build_stt(spec: AgentSpec, vendors: VendorSettings) -> Stage[stt.STT[Any]]:
     def together(models: list[stt.STT[Any]]) -> stt.STT[Any]:
-        return stt.FallbackAdapter(
-            models, attempt_timeout=spec.fallbacks.attempt_timeout_s, max_retry_per_stt=0
-        )
+        return Recognizers(models, patience_s=spec.fallbacks.attempt_timeout_s)
 
     options = (spec.stt, *spec.fallbacks.stt)
     return _stage("stt", options, registry.STT, _builder(spec, vendors, "stt"), together)
@@ -64,6 +64,8 @@ def build_stt(spec: AgentSpec, vendors: VendorSettings) -> Stage[stt.STT[Any]]:
 
 def build_llm(spec: AgentSpec, vendors: VendorSettings) -> Stage[llm.LLM[Any]]:
     def together(models: list[llm.LLM[Any]]) -> llm.LLM[Any]:
+        if len(models) == 1:
+            return models[0]
         return llm.FallbackAdapter(models, attempt_timeout=spec.fallbacks.attempt_timeout_s)
 
     options = (spec.llm, *spec.fallbacks.llm)
@@ -71,8 +73,11 @@ def build_llm(spec: AgentSpec, vendors: VendorSettings) -> Stage[llm.LLM[Any]]:
 
 
 def build_tts(spec: AgentSpec, vendors: VendorSettings) -> Stage[tts.TTS[Any]]:
+    alone_s = min(spec.tts.timeout_s, spec.dead_air.after_s)
+    patience_s = spec.fallbacks.attempt_timeout_s if spec.fallbacks.tts else alone_s
+
     def together(models: list[tts.TTS[Any]]) -> tts.TTS[Any]:
-        return tts.FallbackAdapter(models, max_retry_per_tts=0)
+        return Voices(models, patience_s=patience_s)
 
     options = (spec.tts, *spec.fallbacks.tts)
     return _stage("tts", options, registry.TTS, _builder(spec, vendors, "tts"), together)
@@ -98,5 +103,4 @@ def _stage(
         (str(options.provider), build_one(modules[options.provider], options))
         for options in all_options
     )
-    models = [model for _, model in built]
-    return Stage(name, models[0] if len(models) == 1 else together(models), built)
+    return Stage(name, together([model for _, model in built]), built)

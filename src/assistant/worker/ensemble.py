@@ -1,0 +1,34 @@
+"""All models of one conversation: those it begins with, and those of agents that take it over."""
+
+import asyncio
+from typing import Any
+
+from livekit.agents import AgentSession
+
+from assistant.worker.recognizers import Recognizers
+from assistant.worker.stages import Stages
+from assistant.worker.voices import Voices
+
+
+class Ensemble:
+    """Lets the models know of the conversation, and the conversation of the models."""
+
+    def __init__(self, conversation: AgentSession[Any]) -> None:
+        self._conversation = conversation
+        self._voices: list[Voices] = []
+
+    def join(self, built: Stages) -> None:
+        """These models belong to it from now on."""
+        for stage in built:
+            if isinstance(stage.model, Recognizers):
+                stage.model.follow(self._conversation)
+            elif isinstance(stage.model, Voices):
+                self._voices.append(stage.model)
+
+    def starving_since(self) -> float | None:
+        """Since when (monotonic seconds) an answer that began is not heard any more."""
+        times = [voice.starving_since for voice in self._voices if voice.starving_since is not None]
+        return min(times, default=None)
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(voice.aclose() for voice in self._voices))
