@@ -10,10 +10,14 @@ import httpx
 import pytest
 import pytest_asyncio
 import yaml
+from livekit import rtc
 
 from assistant.catalog import Catalog
+from assistant.rehearsal.bell import Bell
 from assistant.rehearsal.scenario import Call
 from assistant.rehearsal.speech import speak
+from assistant.rehearsal.transcript import TOPIC, Transcript, Who
+from assistant.rehearsal.waveform import SAMPLE_RATE_HZ
 from assistant.worker.speech_cache import SpeechCache
 from tests.acceptance.system import PROJECT, System, running_system
 from tests.timing import scaled
@@ -156,6 +160,172 @@ async def test_another_recognizer_hears(system: System) -> None:
         assert (turn.reply.text or "").startswith("It is ")
         assert ("stt", "assemblyai") in await failures(system, call.session_id)
         await call.end()
+
+
+LONG = (
+    "The night train leaves from the north station at nine. It stops in every little town along "
+    "the coast. Please be there in time, and do not forget your ticket, your coat and your dog."
+)
+
+
+def longest_silence(call: Call, since: float, until: float) -> float:
+    """The longest time between `since` and `until` in which the caller heard nothing."""
+    heard = [sound for sound in call.caller.sounds if sound.ended > since]
+    edges = [since, *(at for each in heard for at in (each.started, each.ended)), until]
+    return max(b - a for a, b in zip(edges[::2], edges[1::2], strict=True))
+
+
+async def test_another_voice_finishes_the_sentence(system: System) -> None:
+    """A voice falls silent in the middle: the next one says the rest; the first one comes back.
+
+    The caller hears no long silence, and the transcript holds the whole answer once.
+    """
+    async with system.service() as service, Call(service, config={"agent": "secured"}) as call:
+        await listens(call)
+        order = {"service": "inworld", "operation": "context", "match": MAIN_VOICE}
+        await fault(system, kind="stall", after_chunks=6, count=1, **order)
+        asked = time.monotonic()
+        await call.caller.type(f"Say {LONG}")
+        reply = await call.caller.hears_reply(asked, timeout_s=ANSWER_S)
+        assert reply.text.split() == LONG.split()
+        assert longest_silence(call, reply.started, reply.ended) < scaled(ATTEMPT_S + 1)
+        assert reply.ended - reply.started > 8
+        await recovers(system, call, "tts")
+        assert await kinds(system, call, "tts") == ["SilentVendorError"]
+        await call.end()
+
+
+async def test_a_deaf_recognizer_is_found_out(system: System) -> None:
+    """Connected and silent: what the caller said is answered all the same, by way of the next."""
+    async with system.service() as service, Call(service, config={"agent": "secured"}) as call:
+        await listens(call)
+        await fault(system, kind="stall", service="assemblyai", operation="turn", count=1)
+        turn = await call.turn(await speak("What time is it?"))
+        assert turn.reply.text.startswith("It is ")
+        assert turn.reply.latency_s < scaled(4)
+        assert await kinds(system, call, "stt") == ["SilentVendorError"]
+        await call.end()
+
+
+async def kinds(system: System, call: Call, stage: str) -> list[str]:
+    entries = [e for e in await happened(system, call.session_id) if e["name"] == "provider.failed"]
+    return [e["data"]["kind"] for e in entries if e["data"]["stage"] == stage]
+
+
+async def recovers(system: System, call: Call, stage: str) -> None:
+    async with asyncio.timeout(ANSWER_S):
+        while not any(  # noqa: ASYNC110 - nothing tells
+            entry["name"] == "provider.recovered" and entry["data"]["stage"] == stage
+            for entry in await happened(system, call.session_id)
+        ):
+            await asyncio.sleep(0.2)
+
+
+async def test_nobody_sits_in_silence_when_speech_fails(system: System) -> None:
+    """The only voice stops in the middle, the only recognizer is deaf: the caller is told of both.
+
+    Neither silence is longer than `dead_air.after_s`, but for the rest of the sentence before it.
+    """
+    async with system.service() as service:
+        async with Call(service, config={"agent": "alone"}) as call:
+            await call.agent_joins()
+            await sentence_is_made(system, "alone", APOLOGY)
+            await fault(
+                system,
+                kind="stall",
+                service="inworld",
+                operation="context",
+                after_chunks=4,
+                for_s=60,
+            )
+            asked = time.monotonic()
+            await call.caller.type(f"Say {LONG}")
+            assert await apologizes(system, call, asked) < scaled(DEAD_AIR_S + 1)
+            await call.end()
+        async with Call(service, config={"agent": "alone"}) as call:
+            await listens(call)
+            await fault(system, kind="stall", service="assemblyai", operation="turn", for_s=60)
+            spoken = await call.caller.say(await speak("What time is it, if I may ask?"))
+            assert await apologizes(system, call, spoken.ended) < scaled(DEAD_AIR_S + 1)
+            await call.end()
+
+
+async def apologizes(system: System, call: Call, since: float) -> float:
+    """Waits for the apology; the longest silence that the caller heard before it."""
+    async with asyncio.timeout(ANSWER_S):
+        while True:
+            entries = await happened(system, call.session_id)
+            if any(e["name"] == "dead_air" and e["data"]["apologized"] for e in entries):
+                break
+            await asyncio.sleep(0.05)
+    told = time.monotonic()
+    heard = await call.caller.wait_for_speech(ANSWER_S, since=told - 0.5)
+    return longest_silence(call, since, heard.started)
+
+
+async def test_words_that_come_with_the_agent_are_not_lost(system: System) -> None:
+    """A message typed the moment the agent appears is answered, though it does not listen yet."""
+    async with system.service() as service, Call(service, config={"agent": "alone"}) as call:
+        await call.agent_joins()
+        await asks(call, "What is two plus three?", "5")
+        await call.end()
+
+
+async def test_sound_from_before_the_agent_is_not_lost(system: System) -> None:
+    """A client's pre-connect buffer, as LiveKit's own clients send it, is heard as the first words.
+
+    The caller spoke before the agent was there: the client recorded it, publishes its microphone
+    with that mark, and sends the recording when it sees the agent.
+    """
+    speech = await speak("What time is it?")
+    session_id, user_id = f"early-{time.monotonic_ns()}", "early-bird"
+    transcript, agent_there = Transcript(Bell()), asyncio.Event()
+    reading: set[asyncio.Task[None]] = set()
+    async with system.service() as service:
+        grant = await service.token(session_id, user_id)
+        room = rtc.Room()
+
+        def on_text(reader: rtc.TextStreamReader, identity: str) -> None:
+            who: Who = "caller" if identity == user_id else "agent"
+            reading.add(asyncio.create_task(transcript.read(reader, who=who, identity=identity)))
+
+        room.register_text_stream_handler(TOPIC, on_text)
+        room.on("participant_active", lambda _participant: agent_there.set())
+        await room.connect(grant.url, grant.token)
+        source = rtc.AudioSource(SAMPLE_RATE_HZ, 1)
+        track = rtc.LocalAudioTrack.create_audio_track("microphone", source)
+        options = rtc.TrackPublishOptions(
+            source=rtc.TrackSource.SOURCE_MICROPHONE, preconnect_buffer=True
+        )
+        publication = await room.local_participant.publish_track(track, options)
+        await service.start(session_id, user_id, config={"agent": "alone"})
+        async with asyncio.timeout(ANSWER_S):
+            await agent_there.wait()
+            (agent,) = room.remote_participants
+            writer = await room.local_participant.stream_bytes(
+                "preconnect-buffer",
+                topic="lk.agent.pre-connect-audio-buffer",
+                mime_type="audio/pcm",
+                attributes={
+                    "trackId": publication.sid,
+                    "sampleRate": str(SAMPLE_RATE_HZ),
+                    "channels": "1",
+                },
+                destination_identities=[agent],
+            )
+            await writer.write(speech.samples.tobytes())
+            await writer.aclose()
+            quiet = rtc.AudioFrame.create(SAMPLE_RATE_HZ, 1, SAMPLE_RATE_HZ // 50)
+            while not any(
+                line.who == "agent" and line.text.startswith("It is ") for line in transcript.lines
+            ):
+                await source.capture_frame(quiet)
+        heard = [line.text for line in transcript.lines if line.who == "caller"]
+        assert heard == ["What time is it?"]
+        await service.end(session_id, session_key=grant.session_key)
+        await room.disconnect()
+        await asyncio.gather(*reading, return_exceptions=True)
+        await source.aclose()
 
 
 async def test_a_waiting_caller_is_told_and_then_let_go(system: System) -> None:

@@ -39,6 +39,7 @@ from assistant.worker.books import Books
 from assistant.worker.control import Control
 from assistant.worker.dead_air import DeadAirGuard
 from assistant.worker.discretion import Discretion
+from assistant.worker.early_streams import EarlyStreams
 from assistant.worker.ensemble import Ensemble
 from assistant.worker.fence import SUPERSEDED, Fence
 from assistant.worker.inactivity import Inactivity
@@ -222,6 +223,7 @@ class SessionJob:
         if not self._teller.discretion.keeps_words:
             log.withhold_words()
         self._ctx.room.on("disconnected", self._on_disconnected)
+        early = EarlyStreams(self._ctx.room)
         async with asyncio.TaskGroup() as group:
             # The pipeline is built while the room is being joined: building holds the loop for
             # 0.1 s, so the request to join has to leave before.
@@ -256,16 +258,21 @@ class SessionJob:
             books = self._accompany(conversation, spec, spending, purse)
             self._keep_company(conversation, spec, sentences)
             self._control.attend(conversation, self._team)
+        agent = self._team.begin(said)
+        recording = books.recording()
+        early.release()
+        asyncio.get_running_loop().call_soon(early.hand_over_sound)
         await conversation.start(
-            self._team.begin(said),
+            agent,
             room=self._ctx.room,
             # Naming the user needs a joined room: the SDK looks up its own identity for it.
             room_options=pipeline.room_options(
                 spec, user_identity=session.user_id, equipped=self._team.equipped
             ),
             session_host=False,
-            record=books.recording(),
+            record=recording,
         )
+        early.hand_over_text()
         books.recording_started()
         self._keep_running(self._control.run(), "control")
         for work in last_words(
