@@ -14,7 +14,7 @@ from assistant.catalog.in_force import CatalogInForce, read_again, refuse
 from assistant.catalog.tools import PythonTool
 from assistant.errors import SettingsError
 from assistant.hangup import Hangup
-from assistant.worker.errors import RestartNeededError, WeightsMissingError
+from assistant.worker.errors import MissingExtraError, RestartNeededError, WeightsMissingError
 from assistant.worker.pool import Pool
 from assistant.worker.preflight import check_keys
 from assistant.worker.providers import registry

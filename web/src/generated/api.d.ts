@@ -363,17 +363,24 @@ export interface components {
             readonly greeting?: string | null;
             /** @description The language of the conversation, as a BCP-47 tag. */
             readonly language?: string | null;
+            /** @description What the session may cost until it is ended; by the rule of `maxDuration`. */
+            readonly maxCost?: number | null;
             /**
              * @description Seconds until the session is ended, more than 0 and at most 86400. It may be longer than
              *     the agent's own limit for a secret key, only shorter for a publishable one.
              */
             readonly maxDuration?: number | null;
+            /** @description Tokens of language models until the session is ended; by the rule of `maxDuration`. */
+            readonly maxTokens?: number | null;
             /** @description The caller's own facts: at most 32 entries of text, numbers, true or false, 8 KiB in all. */
             readonly metadata?: {
                 readonly [key: string]: string | number | boolean;
             } | null;
-            /** @description Whether both sides are recorded, whatever the agent says; for secret keys alone. */
-            readonly recording?: boolean | null;
+            /**
+             * @description What of the conversation is written down: `none`, `text` or `audio`. A publishable key may
+             *     ask for less than the agent writes down, a secret key for more as well.
+             */
+            readonly record?: ("none" | "text" | "audio") | null;
             /** @description Replaces the agent's instructions; at most 16 KiB of UTF-8. */
             readonly systemPrompt?: string | null;
             /** @description A name out of `voices`, or a voice that an agent of the file uses. */
@@ -457,7 +464,7 @@ export interface components {
         };
         readonly ReportAnswer: {
             readonly agent: string;
-            readonly agentMessages: number;
+            readonly agentMessages: number | null;
             readonly attempts: number;
             readonly detail: string | null;
             /** @description From the one to the other; null: it did not begin, or lives. */
@@ -491,7 +498,8 @@ export interface components {
             readonly turns: components["schemas"]["TurnsAnswer"];
             readonly usage: components["schemas"]["UsageAnswer"];
             readonly userId: string;
-            readonly userMessages: number;
+            /** @description Null: the session has no words written down. */
+            readonly userMessages: number | null;
         };
         /** @description Has the agent say something. */
         readonly SayBody: {
@@ -649,10 +657,12 @@ export interface components {
         };
         readonly TalkAnswer: {
             readonly agents: readonly components["schemas"]["TalkAgent"][];
-            /** @description The publishable key that the page shows; null where none is needed. */
+            /** @description The publishable key that the page shows; null where none is needed, or one was shown. */
             readonly key: string | null;
             /** @description Seconds within which an agent comes, or the start has failed. */
             readonly startTimeout: number;
+            /** @description LiveKit's address for clients, for a page to greet before anybody clicks. */
+            readonly url: string;
         };
         readonly TimelineEntry: {
             readonly at: number;
