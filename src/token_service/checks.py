@@ -168,7 +168,7 @@ class Checks:
         return found
 
     async def _place(self) -> list[Finding]:
-        wanting = [a.name for a in self._catalogs.now.agents.values() if a.recording.enabled]
+        wanting = [a.name for a in self._catalogs.now.agents.values() if a.record == "audio"]
         if self._recordings is None:
             if wanting:
                 says = f"there is no place for them, and {', '.join(wanting)} records"

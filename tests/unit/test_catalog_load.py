@@ -346,7 +346,7 @@ MISTAKES: list[tuple[tuple[str, str], list[str]]] = [
     ),
     (
         ("voices:\n  her: {provider: inworld, voice: Ashley}", "voices:\n  her: {voice: Ashley}"),
-        ["4: voices.her.provider: missing key; expected 'inworld'"],
+        ["4: voices.her.provider: missing key; expected one of 'cartesia', 'inworld'"],
     ),
 ]
 

@@ -333,8 +333,8 @@ def _check_bounds(spec: AgentSpec, overrides: Overrides) -> None:
             reason = f"a publishable key may not exceed {limit:g}{unit}, got {asked:g}{unit}"
             raise OverrideNotAllowedError(name, spec.name, reason)
     if overrides.record is not None and is_more(overrides.record, spec.record):
-        asked = f"got '{overrides.record}'"
-        reason = f"a publishable key may not record more than '{spec.record}', {asked}"
+        allowed = f"a publishable key may not record more than '{spec.record}'"
+        reason = f"{allowed}, got '{overrides.record}'"
         raise OverrideNotAllowedError("record", spec.name, reason)
 
 
