@@ -166,6 +166,7 @@ def test_session(http: httpx.Client) -> None:
         "taskId",
         "attempt",
         "position",
+        "verdict",
         "estimatedWaitS",
         "maxDurationS",
         "times",
@@ -311,7 +312,7 @@ def test_stats(http: httpx.Client) -> None:
 def test_talk(http: httpx.Client) -> None:
     """What the talk page may offer, without a key where none is needed."""
     body = http.get("/api/talk").json()
-    assert set(body) == {"key", "agents", "startTimeout"}
+    assert set(body) == {"key", "agents", "startTimeout", "url"}
     assert (body["key"], body["startTimeout"]) == (None, 30)
     assert {"name", "title", "voices", "default"} == set(body["agents"][0])
     assert [agent["default"] for agent in body["agents"]].count(True) == 1
