@@ -4,7 +4,6 @@ import asyncio
 import os
 import time
 from collections.abc import Coroutine
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -14,14 +13,10 @@ from livekit.agents import (
     CloseEvent,
     CloseReason,
     JobContext,
-    JobProcess,
 )
 
 from assistant import log
 from assistant.catalog.agent import AgentSpec
-from assistant.catalog.catalog import Catalog
-from assistant.catalog.overrides import Overrides
-from assistant.catalog.tools import PythonTool
 from assistant.sessions import events as ev
 from assistant.sessions.errors import StoreUnavailableError, SupersededError
 from assistant.sessions.item import Item
@@ -32,7 +27,6 @@ from assistant.sessions.store.client import connect, connect_blocking
 from assistant.sessions.store.commands import BLOCK_S, CommandReader, CommandStore
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.usage import Spent, together
-from assistant.settings import WorkerSettings, read
 from assistant.worker import pipeline, stages
 from assistant.worker.away import AwayPrompts
 from assistant.worker.books import Books
@@ -45,83 +39,32 @@ from assistant.worker.fence import SUPERSEDED, Fence
 from assistant.worker.inactivity import Inactivity
 from assistant.worker.journal import Journal
 from assistant.worker.last_words import last_words
-from assistant.worker.providers import registry
 from assistant.worker.purse import Purse
 from assistant.worker.recorder import recorder_for
 from assistant.worker.reporter import Reporter
 from assistant.worker.sentences import Sentences
+from assistant.worker.sessionless import run_without_session
+from assistant.worker.setup import Kit, kit_of
 from assistant.worker.spending import Spending
 from assistant.worker.team import Team
 from assistant.worker.teller import Teller
-from assistant.worker.tools import python_function
 from assistant.worker.troubles import Troubles
 
-_KIT = "kit"
 # Somebody deleted the room, which ends the session whoever it was.
 _ROOM_GONE = frozenset({rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED})
 
 _log = log.get(__name__)
 
 
-@dataclass(frozen=True)
-class Kit:
-    """What a job process has ready before a job comes."""
-
-    settings: WorkerSettings
-    #: Of this, jobs of sessions use nothing but what `keeping.held` names.
-    catalog: Catalog
-    #: The agent of jobs that come without a session (`connect`, SIP rules, other dispatchers).
-    default_agent: str
-    #: The name under which the worker beats.
-    worker: str
-
-
-def prewarm(process: JobProcess, *, worker: str, source: str, default_agent: str | None) -> None:
-    """Make a job process ready: everything that a job would otherwise load while a caller waits."""
-    log.configure_events()
-    settings = read(WorkerSettings, os.environ)
-    catalog = Catalog.from_source(source)
-    for module in registry.modules_for(catalog.agents.values()):
-        registry.load(module)
-    for tool in (tool for agent in catalog.agents.values() for tool in agent.tools):
-        if isinstance(tool, PythonTool):
-            python_function.load(tool)
-    process.userdata[_KIT] = Kit(settings, catalog, default_agent or catalog.default, worker)
-
-
 async def run_job(ctx: JobContext) -> None:
     """The SDK's entrypoint; it returns once the conversation runs, which outlives it."""
-    kit: Kit = ctx.proc.userdata[_KIT]
+    kit = kit_of(ctx.proc)
     metadata = JobMetadata.decode(ctx.job.metadata)
     if metadata is None:
-        await _run_without_session(ctx, kit)
+        await run_without_session(ctx, kit)
         return
     job = SessionJob(ctx, kit, metadata)
     await job.run()
-
-
-async def _run_without_session(ctx: JobContext, kit: Kit) -> None:
-    """A room that some other dispatcher sent us to: the default agent talks, nothing is kept."""
-    spec = kit.catalog.resolve(Overrides(agent=kit.default_agent))
-    models = stages.build(spec, kit.settings)
-    conversation = pipeline.build(spec, models)
-    conversation.on("close", lambda _event: ctx.shutdown("conversation closed"))
-    ensemble = Ensemble(conversation)
-    ensemble.join(models)
-    team = Team(spec, kit.settings, built=ensemble.join)
-    ctx.add_shutdown_callback(team.close)
-    ctx.add_shutdown_callback(ensemble.aclose)
-    team.prepare()
-    equipping = asyncio.create_task(team.equip(), name="equip")
-    _log.info("job.without_session", room=ctx.room.name, agent=spec.name)
-    await conversation.start(
-        team.begin(None),
-        room=ctx.room,
-        room_options=pipeline.room_options(spec, user_identity=None, equipped=team.equipped),
-        session_host=False,
-        record=False,
-    )
-    await equipping
 
 
 class SessionJob:

@@ -1,10 +1,37 @@
 """What every job process begins with; each gets it as it is when the process is started."""
 
+import os
 from dataclasses import dataclass
 
 from livekit.agents import JobProcess
 
-from assistant.worker import job
+from assistant import log
+from assistant.catalog.catalog import Catalog
+from assistant.catalog.tools import PythonTool
+from assistant.settings import WorkerSettings, read
+from assistant.worker.providers import registry
+from assistant.worker.tools import python_function
+
+_KIT = "kit"
+
+
+@dataclass(frozen=True)
+class Kit:
+    """What a job process has ready before a job comes."""
+
+    settings: WorkerSettings
+    #: Of this, jobs of sessions use nothing but what `keeping.held` names.
+    catalog: Catalog
+    #: The agent of jobs that come without a session (`connect`, SIP rules, other dispatchers).
+    default_agent: str
+    #: The name under which the worker beats.
+    worker: str
+
+
+def kit_of(process: JobProcess) -> Kit:
+    """What Setup has put there."""
+    kit: Kit = process.userdata[_KIT]
+    return kit
 
 
 @dataclass
@@ -22,6 +49,14 @@ class Setup:
     default_agent: str | None = None
 
     def __call__(self, process: JobProcess) -> None:
-        job.prewarm(
-            process, worker=self.worker, source=self.source, default_agent=self.default_agent
-        )
+        """Load everything that a job would otherwise load while a caller waits."""
+        log.configure_events()
+        settings = read(WorkerSettings, os.environ)
+        catalog = Catalog.from_source(self.source)
+        for module in registry.modules_for(catalog.agents.values()):
+            registry.load(module)
+        for tool in (tool for agent in catalog.agents.values() for tool in agent.tools):
+            if isinstance(tool, PythonTool):
+                python_function.load(tool)
+        default = self.default_agent or catalog.default
+        process.userdata[_KIT] = Kit(settings, catalog, default, self.worker)
