@@ -27,6 +27,7 @@ from tests.integration.session_servers import new_session
 
 from assistant.sessions import events as ev
 from assistant.sessions.record import Reason
+from assistant.sessions.store import keys
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 
@@ -82,7 +83,8 @@ async def fill(stack: Stack, live: int, past: int, rng: random.Random, spec: str
         async with asyncio.TaskGroup() as group:
             for n in range(FILLERS):
                 group.create_task(some(), name=f"fill {n}")
-        await redis.delete("assistant:due")
+        await redis.delete(keys.DUE)
+        await redis.zadd(keys.DUE, dict.fromkeys(living, time.time() + KEEP_S))
     stack.service.process.send_signal(signal.SIGCONT)
     return living
 

@@ -61,6 +61,11 @@ export function Trouble({ error, again }: { readonly error: unknown; readonly ag
   );
 }
 
+/** A sentence of the service's, in which what stands between backticks is to be typed. */
+export function Sentence({ text }: { readonly text: string }): ReactNode {
+  return text.split("`").map((part, n) => (n % 2 === 1 ? <code key={n}>{part}</code> : part));
+}
+
 export function Facts({ of }: { readonly of: readonly (readonly [string, ReactNode])[] }): ReactNode {
   return (
     <dl className="facts">

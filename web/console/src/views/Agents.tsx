@@ -22,6 +22,12 @@ export function Agents(): ReactNode {
       {agents.value?.agents.map((agent) => (
         <Agent key={agent.name} agent={agent} isDefault={agent.name === agents.value?.default} />
       ))}
+      {agents.value !== null && agents.value.prices !== null && (
+        <article className="agent">
+          <h2>Prices</h2>
+          <Values of={agents.value.prices} />
+        </article>
+      )}
     </div>
   );
 }

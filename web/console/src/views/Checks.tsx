@@ -3,7 +3,7 @@
 import type { ReactNode } from "react";
 import type { CheckAnswer, ChecksAnswer } from "../api/types";
 import { useConsole, useLoaded, useNow } from "../live/hooks";
-import { Loading, Trouble } from "../parts/small";
+import { Loading, Sentence, Trouble } from "../parts/small";
 import { moment } from "../state/format";
 
 const WORD: Readonly<Record<CheckAnswer["status"], string>> = { ok: "fine", warn: "look here", fail: "broken" };
@@ -36,8 +36,10 @@ export function Checks(): ReactNode {
           <li key={`${check.name} ${check.says}`} data-status={check.status}>
             <span className="check-word">{WORD[check.status]}</span>
             <b>{check.name}</b>
-            <p>{check.says}</p>
-            {check.remedy !== null && <p className="remedy">{check.remedy}</p>}
+            <p>
+              <Sentence text={check.says} />
+            </p>
+            {check.remedy !== null && <p className="remedy"><Sentence text={check.remedy} /></p>}
           </li>
         ))}
       </ul>

@@ -4,7 +4,7 @@ import { type KeyboardEvent, lazy, type ReactNode, Suspense, useRef, useState } 
 import type { SessionAnswer } from "../api/types";
 import { go, goQuietly, useNow } from "../live/hooks";
 import { useSession } from "../live/useSession";
-import { Copyable, Loading, Pill, Trouble } from "../parts/small";
+import { Copyable, Loading, Pill, Sentence, Trouble } from "../parts/small";
 import { clock, moment, NOTHING } from "../state/format";
 import type { Conversation } from "../state/conversation";
 import { type Tab, sessionRoute } from "../state/route";
@@ -93,7 +93,7 @@ function Head({ session }: { readonly session: SessionAnswer }): ReactNode {
       </p>
       {verdict && (
         <p className="verdict" data-failure={verdict.isFailure}>
-          {verdict.sentence}
+          <Sentence text={verdict.sentence} />
         </p>
       )}
       {!over && (

@@ -39,7 +39,8 @@ export function Transcript({ conversation, live }: Props): ReactNode {
   }, [items, live]);
 
   if (items.length === 0) {
-    return <Empty title="Nothing was said yet">{live ? "Words appear here as they are spoken." : undefined}</Empty>;
+    if (!live) return <Empty title="Nothing was said" />;
+    return <Empty title="Nothing was said yet">Words appear here as they are spoken.</Empty>;
   }
   return (
     <div className="transcript" role={live ? "log" : undefined} aria-label="What was said">
