@@ -19,6 +19,7 @@ from assistant.rehearsal.speech import speak
 from assistant.rehearsal.transcript import TOPIC, Transcript, Who
 from assistant.rehearsal.waveform import SAMPLE_RATE_HZ
 from assistant.worker.speech_cache import SpeechCache
+from assistant.worker.spoken import CHARS_PER_S
 from tests.acceptance.system import PROJECT, System, running_system
 from tests.timing import scaled
 
@@ -196,6 +197,32 @@ async def test_another_voice_finishes_the_sentence(system: System) -> None:
         assert reply.ended - reply.started > 8
         await recovers(system, call, "tts")
         assert await kinds(system, call, "tts") == ["SilentVendorError"]
+        await call.end()
+
+
+async def test_the_transcript_ends_where_the_agent_was_interrupted(system: System) -> None:
+    """What is kept of an answer is what the caller heard: its beginning, to the word."""
+    async with system.service() as service, Call(service, config={"agent": "alone"}) as call:
+        await listens(call)
+        asked = time.monotonic()
+        await call.caller.type(f"Say {LONG}")
+        first = await call.caller.wait_for_speech(ANSWER_S, since=asked)
+        await call.caller.wait_for_line(
+            "agent", lambda line: line.first_at >= asked and "stops in" in line.text, ANSWER_S
+        )
+        spoken = await call.caller.say(await speak("What time is it?"))
+        stop_s = await call.caller.wait_for_silence(spoken.started, ANSWER_S, quiet_s=0.7)
+        assert stop_s < scaled(1.5)
+        reply = await call.caller.hears_reply(spoken, timeout_s=ANSWER_S)
+        assert reply.text.startswith("It is ")
+        async with system.http() as client:
+            shown = await client.get(f"/api/sessions/{call.session_id}/transcript")
+        (kept,) = [item for item in shown.json()["items"] if item["text"].startswith("The night")]
+        assert kept["interrupted"]
+        assert LONG.startswith(kept["text"])
+        assert kept["text"] != LONG
+        heard_s = spoken.started + stop_s - first.started
+        assert abs(len(kept["text"]) - heard_s * CHARS_PER_S) < 25
         await call.end()
 
 

@@ -46,11 +46,11 @@ def recognizers(url: str, http: aiohttp.ClientSession, names: list[str]) -> Reco
 class Troubles:
     """What the vendors' own error events and the adapter's events say, in their order."""
 
-    def __init__(self, adapter: Recognizers | Voices, stage: str) -> None:
+    def __init__(self, adapter: Any, stage: str) -> None:
         self.told: list[tuple[str, int]] = []
         for place, vendor in enumerate(adapter.vendors):
             vendor.on("error", self._failed(place))
-        adapter.on(f"{stage}_availability_changed", self._changed(adapter, stage))  # type: ignore[arg-type]
+        adapter.on(f"{stage}_availability_changed", self._changed(adapter, stage))
 
     def _failed(self, place: int) -> Callable[[Any], None]:
         return lambda event: self.told.append((type(event.error).__name__, place))

@@ -76,7 +76,7 @@ def test_small_file_is_valid(tmp_path: Path) -> None:
     catalog = Catalog.load(str(file))
     spec = catalog.agents["helper"]
     assert (spec.name, spec.voice, spec.tts.voice) == ("helper", "her", "Ashley")
-    assert (spec.language, spec.tts.language, spec.stt.language_codes) == (
+    assert (spec.language, spec.tts.language, spec.stt.model_dump()["language_codes"]) == (
         "en-US",
         "en-US",
         ("en",),

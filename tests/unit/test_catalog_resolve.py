@@ -100,7 +100,7 @@ def test_every_wish_is_granted_to_a_secret_key(catalog: Catalog) -> None:
         "inworld-tts-2",
     )
     assert (spec.instructions, spec.greeting) == ("Be brief.", "Hallo.")
-    assert (spec.language, spec.tts.language, spec.stt.language_codes) == (
+    assert (spec.language, spec.tts.language, spec.stt.model_dump()["language_codes"]) == (
         "fr-FR",
         "fr-FR",
         ("fr",),
@@ -113,7 +113,7 @@ def test_a_voice_replaces_all_of_the_alias_before(catalog: Catalog) -> None:
     """Nothing of the agent's own alias, its model or language, clings to another voice."""
     own = catalog.agents["helper"]
     assert (own.tts.voice, own.tts.model, own.tts.language) == ("Johanna", "inworld-tts-2", "de-DE")
-    assert (own.language, own.stt.language_codes) == ("en-US", ("en",))
+    assert (own.language, own.stt.model_dump()["language_codes"]) == ("en-US", ("en",))
     other = catalog.resolve(wishes(voice="her"))
     assert (other.tts.voice, other.tts.model, other.tts.language) == (
         "Ashley",
@@ -210,7 +210,10 @@ def test_public_may_set_what_is_named(catalog: Catalog) -> None:
 
 def test_language_that_the_model_cannot_hear(catalog: Catalog) -> None:
     """A language outside the speech model is refused before a session starts."""
-    assert catalog.resolve(wishes(agent="internal", language="en")).stt.language_codes is None
+    assert (
+        catalog.resolve(wishes(agent="internal", language="en")).stt.model_dump()["language_codes"]
+        is None
+    )
     with pytest.raises(OverrideNotAllowedError) as caught:
         catalog.resolve(wishes(agent="internal", language="de"))
     assert str(caught.value) == (

@@ -4,7 +4,7 @@ import pytest
 
 from assistant.worker.attention import FINAL_PATIENCE_S, LONG_SPEECH_S, Attention
 from assistant.worker.silence import Wait
-from assistant.worker.spoken import Spoken
+from assistant.worker.spoken import Spoken, Written
 
 TEXT = "The train leaves at nine. Please be there in time, with your ticket!"
 PATIENCE_S = 2.0
@@ -39,6 +39,21 @@ PATIENCE_S = 2.0
 def test_what_is_left_to_say(spoken: Spoken, left: str) -> None:
     """Nothing is lost, and no more is said twice than must be."""
     assert spoken.left(TEXT) == left
+
+
+def test_words_are_given_out_as_they_are_written() -> None:
+    """Vendors leave out spaces and marks, and spell some words otherwise; the text stays whole."""
+    written = Written()
+    given = [written.until(word, TEXT) for word in TEXT.replace(",", "").replace("!", "").split()]
+    assert "".join(given) + written.rest(TEXT) == TEXT
+    assert given[:2] == ["The", " train"]
+    odd = Written()
+    assert [odd.until(word, "It is 3 o'clock.") for word in ("It", "is", "three", "o'clock")] == [
+        "It",
+        " is",
+        "",
+        " 3 o'clock",
+    ]
 
 
 def speech(attention: Attention, begin: float, end: float) -> None:
@@ -78,6 +93,10 @@ def test_long_speech_without_any_text_is_doubted_while_it_lasts() -> None:
     assert attention.doubtful_at() == 14.0 + LONG_SPEECH_S
 
 
+def standing(wait: Wait) -> tuple[float | None, bool]:
+    return wait.since, wait.is_doubtful
+
+
 def test_nobody_waits_for_an_answer_to_a_cough() -> None:
     """Sounds without words are waited for only if they were long, and never for ever."""
     wait = Wait()
@@ -86,9 +105,9 @@ def test_nobody_waits_for_an_answer_to_a_cough() -> None:
     assert wait.since is None
     wait.user(speaking=True, now=2.0)
     wait.user(speaking=False, now=4.0)
-    assert (wait.since, wait.is_doubtful) == (4.0, True)
+    assert standing(wait) == (4.0, True)
     wait.asked(4.5)
-    assert (wait.since, wait.is_doubtful) == (4.0, False)
+    assert standing(wait) == (4.0, False)
     wait.agent(speaking=True, now=5.0)
     assert wait.since is None
 
@@ -101,7 +120,7 @@ def test_half_an_answer_is_no_answer() -> None:
     wait.broke_off(3.0)
     assert wait.since is None
     wait.agent(speaking=False, now=4.0)
-    assert (wait.since, wait.is_doubtful) == (4.0, False)
+    assert standing(wait) == (4.0, False)
     wait.agent(speaking=True, now=5.0)
     wait.agent(speaking=False, now=6.0)
     assert wait.since is None

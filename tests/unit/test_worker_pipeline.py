@@ -102,7 +102,7 @@ def in_a_job() -> Iterator[None]:
         _JobContextVar.reset(token)
 
 
-OTHERS = {
+OTHERS: dict[str, dict[str, Any]] = {
     "stt": {"provider": "deepgram", "keyterms": ["LiveKit"]},
     "tts": {"provider": "cartesia", "voice": "calm", "model": "sonic-3"},
 }

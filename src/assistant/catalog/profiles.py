@@ -14,8 +14,8 @@ PROFILES: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             # Silence after an unfinished one. A wrong guess of the detector costs all of it.
             "max_delay_s": 0.6,
         },
-        # Long enough for a cough to pass.
-        "interruption": {"min_duration_s": 0.4},
+        # It pauses at any voice, and goes on soon after one that held no words.
+        "interruption": {"min_duration_s": 0.1, "false_interruption_timeout_s": 1.5},
         # Model and voice start within the silence above; what was made in vain is thrown away.
         "preemptive_generation": {"enabled": True, "preemptive_tts": True},
     },

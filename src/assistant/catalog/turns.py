@@ -168,9 +168,10 @@ class Interruption(Frozen):
     )
     """Seconds at the beginning and at the end of the agent's speech in which an 'aha' is not an
     interruption; `adaptive` mode only."""
-    aec_warmup_s: TurnSeconds | None = 3.0
-    """Seconds after the agent's first words in which it cannot be interrupted, until the
-    caller's echo cancellation has learnt the room. None: none, for callers with headsets."""
+    aec_warmup_s: TurnSeconds | None = 1.0
+    """Seconds after the agent's first words in which it hears nobody and cannot be interrupted,
+    until the caller's echo cancellation has learnt the room. None: none, for callers with
+    headsets or on the telephone."""
 
 
 class PreemptiveGeneration(Frozen):

@@ -5,11 +5,39 @@ from dataclasses import dataclass, field
 
 # Where a vendor gives no times of words. People are read to at about this pace.
 CHARS_PER_S = 15.0
+# Between one word and the next stands a space, a dash, a bracket; not another sentence.
+AHEAD_CHARS = 40
 # Times of words are rounded.
 CLOSE_S = 0.05
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+")
 # What is left of a word that was heard: its comma, its full stop.
 _LEFTOVER = re.compile(r"^[\s.,;:!?…)\]\"'”\u2019]+")
+
+
+@dataclass
+class Written:
+    """A text that is given out word by word, as it is written: spaces, commas and all.
+
+    Vendors name the words without them, and sometimes otherwise than they were written.
+    """
+
+    at: int = 0
+
+    def until(self, word: str, text: str) -> str:
+        """The text from where it stands to the end of `word`; empty if that is not written so.
+
+        The next word that is brings what was left out.
+        """
+        bare = word.strip()
+        found = text.find(bare, self.at)
+        if not bare or found < 0 or found > self.at + AHEAD_CHARS:
+            return ""
+        begin, self.at = self.at, found + len(bare)
+        return text[begin : self.at]
+
+    def rest(self, text: str) -> str:
+        begin, self.at = self.at, len(text)
+        return text[begin:]
 
 
 @dataclass

@@ -23,7 +23,7 @@ from livekit.agents.utils import is_given, shortuuid
 
 from assistant import log
 from assistant.worker.errors import SilentVendorError
-from assistant.worker.spoken import CLOSE_S, Spoken
+from assistant.worker.spoken import CLOSE_S, Spoken, Written
 
 LOOK_S = 0.05
 CLOSE_TIMEOUT_S = 0.5
@@ -154,6 +154,7 @@ class VoicesStream(tts.SynthesizeStream):
     def __init__(self, owner: Voices, *, conn_options: APIConnectOptions) -> None:
         self._owner = owner
         self._text = ""
+        self._written = Written()
         self._ended = False
         self._more = asyncio.Event()
         #: Seconds of audio of this answer, and when its first piece came (monotonic).
@@ -164,6 +165,7 @@ class VoicesStream(tts.SynthesizeStream):
     async def _run(self, output_emitter: tts.AudioEmitter) -> None:
         owner = self._owner
         self._text, self._ended, self._said_s, self._first_at = "", False, 0.0, None
+        self._written = Written()
         output_emitter.initialize(
             request_id=shortuuid(),
             sample_rate=owner.sample_rate,
@@ -256,15 +258,24 @@ class VoicesStream(tts.SynthesizeStream):
                 word = words.popleft()
                 if is_given(word.end_time):
                     spoken.words.append((str(word), word.end_time))
-                output.push_timed_transcript(_later(word, offset_s))
+                self._write(output, word, offset_s)
             self._said_s += audio.frame.duration
             self._first_at = self._first_at or time.monotonic()
             for frame in resampler.push(audio.frame) if resampler else (audio.frame,):
                 output.push_frame(frame)
         for word in words:
-            output.push_timed_transcript(_later(word, offset_s))
-        for frame in resampler.flush() if resampler else ():
-            output.push_frame(frame)
+            self._write(output, word, offset_s)
+        if spoken.words and (rest := self._written.rest(self._text)):
+            # The full stop behind the last word.
+            output.push_timed_transcript(TimedString(rest, end_time=self._said_s))
+
+    def _write(self, output: tts.AudioEmitter, word: TimedString, offset_s: float) -> None:
+        """Tell when a word is over, in the answer's own spelling."""
+        if text := self._written.until(word, self._text):
+            timed = _later(word, offset_s)
+            output.push_timed_transcript(
+                TimedString(text, start_time=timed.start_time, end_time=timed.end_time)
+            )
 
     async def _next(
         self, place: int, stream: tts.SynthesizeStream, spoken: Spoken
