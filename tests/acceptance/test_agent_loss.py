@@ -34,14 +34,17 @@ STEP_S = 0.05
 FIRST, SECOND = "worker", "worker-2"
 RESUME = "Sorry, I was away for a moment."
 AGENTS_FILE = "agents.yaml"
+#: A tool of the second worker's, which every job process imports before it is ready.
+TOOL = "breakable"
+WORKING = "def look(place: str) -> str:\n    return place\n"
 
 
-def _write_agents(path: Path) -> None:
-    """The project's agents, and two of our own."""
+def _write_agents(path: Path, *tools: dict[str, str]) -> None:
+    """The project's agents, and two of our own; the `tools` are those of one of them."""
     document = yaml.safe_load((PROJECT / "agents.yaml").read_text(encoding="utf-8"))
     agents = document["agents"]
     agents["forgotten"] = {**agents["assistant"], "limits": {"inactivity_timeout_s": 2}}
-    agents["polite"] = {**agents["assistant"], "resume_sentence": RESUME}
+    agents["polite"] = {**agents["assistant"], "resume_sentence": RESUME, "tools": list(tools)}
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
 
 
@@ -66,8 +69,10 @@ async def system(folder: Path) -> AsyncIterator[System]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def two_workers(system: System, folder: Path) -> System:
     own_agents = folder / f"{SECOND}.yaml"
-    _write_agents(own_agents)
-    part = another_worker(system, SECOND, ASSISTANT_AGENTS_FILE=str(own_agents))
+    (folder / f"{TOOL}.py").write_text(WORKING, encoding="utf-8")
+    _write_agents(own_agents, {"type": "python", "function": f"{TOOL}:look"})
+    own = {"ASSISTANT_AGENTS_FILE": str(own_agents), "PYTHONPATH": str(folder)}
+    part = another_worker(system, SECOND, **own)
     await system.supervisor.start(part)
     return system
 
@@ -243,13 +248,13 @@ async def test_a_pool_that_cannot_get_ready_says_why_and_recovers(
 ) -> None:
     """Processes that cannot initialize: 503 with the reason, few tries, no jobs; then as before."""
     system = two_workers
-    own_agents = folder / f"{SECOND}.yaml"
+    tool = folder / f"{TOOL}.py"
     (port,) = {
         int(value)
         for name, value in system.supervisor[SECOND].part.env.items()
         if name == "ASSISTANT_WORKER_HTTP_PORT"
     }
-    own_agents.write_text("version: 1\nagents: {}\n", encoding="utf-8")
+    tool.write_text("raise RuntimeError('the shelf is empty')\n", encoding="utf-8")
     (warm,) = (await ready_processes(system, SECOND))[-1:]
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
 
@@ -267,13 +272,13 @@ async def test_a_pool_that_cannot_get_ready_says_why_and_recovers(
         await eventually(failing, RECOVERY_S)
         answer = await readiness()
         assert answer.status_code == 503
-        assert "agents" in answer.json()["reason"]
+        assert TOOL in answer.json()["reason"]
         async with system.service() as service, Call(service) as call:
             await call.agent_joins()
             assert (await whereabouts(system, call.session_id)).part == FIRST
             await call.end()
         assert _tries(system) - tries_before <= 10
-        _write_agents(own_agents)
+        tool.write_text(WORKING, encoding="utf-8")
         await eventually(fine, RECOVERY_S)
 
 

@@ -18,6 +18,7 @@ from assistant.sessions.store.client import connect
 from tests.integration.events_world import (
     LIVED,
     SECRET,
+    TURN,
     Post,
     Receiver,
     fine,
@@ -202,7 +203,8 @@ async def test_a_page_follows_its_own_session(redis: Redis, valkey: str, tmp_pat
             told = await reader.take(len(LIVED))
         assert [one.name for one in told] == LIVED
         assert "worker-1" not in str(told)
-        assert told[-1].data["data"] == {"turn": 1, "interrupted": False}
+        figures = {k: v for k, v in TURN.items() if k != "attempt" and v is not None}
+        assert told[-1].data["data"] == {"turn": 1, **figures}
         async with reading(f"{path}/mine/events", **BACKEND) as reader:
             assert "worker-1" in str(await reader.take(len(LIVED)))
         async with httpx.AsyncClient() as http:
