@@ -4,6 +4,9 @@ SAY ?= What time is it?
 export SAY WAV OUT
 
 UV_VERSION := 0.13.9
+# Two at a time: most of what a test does is wait for speech. The tests of a file stay together,
+# since they share a running system.
+PYTEST := $(PY) -m pytest -n 2 --dist loadfile
 EXTRAS := --extra local --extra dev --extra turn-detector --extra deepgram --extra cartesia
 
 .DEFAULT_GOAL := help
@@ -29,10 +32,10 @@ call: setup ## speak to it: SAY="..." or WAV=file.wav, and OUT=reply.wav keeps t
 
 test: setup web ## every test
 	@$(PY) -m assistant.local_stack.web_build --run test
-	@$(PY) -m pytest $(ARGS)
+	@$(PYTEST) $(ARGS)
 
 quick: setup ## the tests that start no servers
-	@$(PY) -m pytest -m "not slow" $(ARGS)
+	@$(PYTEST) -m "not slow" $(ARGS)
 
 check: setup ## format, lint, types, import arrows, the pages' types and the API's, the lock file
 	$(PY) -m ruff format --check .

@@ -41,7 +41,7 @@ LONG = (
 )
 CONSENT = "This call is recorded."
 MET, UNMET = "The caller was told the time.", "The caller ordered a pizza with mushrooms."
-WARNING, WARNING_S, CAREFUL_S = "We have to stop in a moment.", 5.0, 16.0
+WARNING, WARNING_S, CAREFUL_S = "We have to stop in a moment.", 5.0, 20.0
 FAREWELL = "We have talked enough for today."
 EXTRACT = {
     "type": "object",
