@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from assistant.rehearsal.caller import Caller
 from assistant.rehearsal.scenario import Call
 from assistant.rehearsal.speech import speak
 from tests.acceptance.recovery import identity, kill_job, whereabouts
@@ -16,6 +17,7 @@ from tests.timing import scaled
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 ANSWER_S = scaled(20)
+OK = 200
 # The promise is 0.3 s; speed is judged by `python -m bench.live_control`.
 STOPS_WITHIN_S = scaled(1.5)
 QUIET_S = 0.5
@@ -228,3 +230,23 @@ async def test_the_next_agent_goes_on_as_ordered(system: System) -> None:
         assert "Dennis" in await voice_of(system, "table is ready"), "the concierge's voice"
         await call.end()
     assert ("say", "applied", before.attempt + 1) in await settled(system, session_id)
+
+
+async def test_who_is_stopped_before_anybody_listens_is_heard_later(system: System) -> None:
+    """A backend stops a greeting that nobody hears yet; the caller who comes hears the answers."""
+    session_id = f"early-{time.time_ns()}"
+    async with system.service() as service:
+        grant = await service.token(session_id, "rehearsal")
+        await service.start(session_id, "rehearsal", session_key=grant.session_key)
+        async with asyncio.timeout(ANSWER_S):
+            while (  # noqa: ASYNC110 - nothing tells
+                await post(system, session_id, "interrupt")
+            ).status_code != OK:
+                await asyncio.sleep(STEP_S)
+        async with Caller(grant.url, grant.token) as caller:
+            await caller.wait_for_agent(ANSWER_S)
+            asked = time.monotonic()
+            await caller.type("What is two plus three?")
+            reply = await caller.hears_reply(asked, timeout_s=ANSWER_S)
+        await service.end(session_id, session_key=grant.session_key)
+    assert "5" in reply.text

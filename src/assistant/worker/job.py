@@ -49,6 +49,7 @@ from assistant.worker.spending import Spending
 from assistant.worker.team import Team
 from assistant.worker.teller import Teller
 from assistant.worker.troubles import Troubles
+from assistant.worker.until_heard import UntilHeard
 
 # Somebody deleted the room, which ends the session whoever it was.
 _ROOM_GONE = frozenset({rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED})
@@ -204,7 +205,7 @@ class SessionJob:
         agent = self._team.begin(said)
         recording = books.recording()
         early.release()
-        asyncio.get_running_loop().call_soon(early.hand_over_sound)
+        asyncio.get_running_loop().call_soon(_attached, conversation, early)
         await conversation.start(
             agent,
             room=self._ctx.room,
@@ -215,7 +216,7 @@ class SessionJob:
             session_host=False,
             record=recording,
         )
-        early.hand_over_text()
+        early.listen()
         books.recording_started()
         self._keep_running(self._control.run(), "control")
         for work in last_words(
@@ -356,6 +357,14 @@ class SessionJob:
         if self._ensemble is not None:
             await self._ensemble.aclose()
         await self._redis.aclose()
+
+
+def _attached(conversation: AgentSession[None], early: EarlyStreams) -> None:
+    """The conversation has the room's ears and mouth, and nobody has said a word yet."""
+    early.attach()
+    voice, subscribed = conversation.output.audio, conversation.room_io.subscribed_fut
+    if voice is not None and subscribed is not None:
+        conversation.output.audio = UntilHeard(voice, subscribed)
 
 
 def _describe(event: CloseEvent) -> str:
