@@ -123,6 +123,11 @@ async def test_a_backend_directs_a_conversation(system: System) -> None:
         await hears(call, "taxi", since=asked)
         await caller.wait_for_quiet(ANSWER_S)
 
+        # What is typed over what nobody may interrupt is answered behind it.
+        await order(system, session_id, "say", text="Please hold the line.", interruptible=False)
+        await asks(call, "What is four plus five?", "9")
+        await caller.wait_for_quiet(ANSWER_S)
+
         await order(system, session_id, "context", text="The order is number 4711.")
         await order(system, session_id, "instructions", instructions="You are a captain.")
         await asks(call, "What is two plus three?", "5")
@@ -142,7 +147,7 @@ async def test_a_backend_directs_a_conversation(system: System) -> None:
     outcomes = await settled(system, session_id)
     assert outcomes.count(("say", "dropped", 1)) == 1
     outcomes.remove(("say", "dropped", 1))
-    kinds = ["interrupt", "say", "say", "context", "instructions", "context"]
+    kinds = ["interrupt", "say", "say", "say", "context", "instructions", "context"]
     assert outcomes == [(kind, "applied", 1) for kind in kinds]
 
 

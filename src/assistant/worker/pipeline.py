@@ -90,7 +90,14 @@ def _typed(equipped: Callable[[], Awaitable[Any]]) -> room_io.TextInputOptions:
 
     async def typed(session: AgentSession[Any], event: room_io.TextInputEvent) -> None:
         await equipped()
-        answered = answer(session, replace(event, text=event.text[:MAX_TYPED_CHARS]))
+        text = event.text[:MAX_TYPED_CHARS]
+        speech = session.current_speech
+        if speech is not None and not speech.done() and not speech.allow_interruptions:
+            # What is said to its end is not cut off, which the SDK takes for an error: the answer
+            # comes behind it.
+            session.generate_reply(user_input=text)
+            return
+        answered = answer(session, replace(event, text=text))
         if answered is not None:
             await answered
 
