@@ -7,7 +7,7 @@ import pytest
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.catalog import Catalog
 from assistant.sessions.item import Item
-from assistant.worker.agent import Assistant
+from assistant.worker.agent import Assistant, consent_owed
 from assistant.worker.inactivity import Inactivity
 from tests.timing import scaled
 
@@ -56,3 +56,33 @@ def test_defaults_of_taking_over(spec: AgentSpec) -> None:
     """Nothing is said on taking over unless agents.yaml says so; ten silent minutes end it."""
     assert spec.resume_sentence is None
     assert spec.limits.inactivity_timeout_s == 600
+
+
+CONSENT = "This call is recorded. Write to ann@example.org."
+
+
+@pytest.mark.parametrize(
+    ("said", "owed"),
+    [
+        (None, CONSENT),
+        ([], CONSENT),
+        ([{"text": "This call is", "interrupted": True}], CONSENT),
+        ([{"text": "This call is recorded. Write to [email]."}, {"text": "Hello!"}], None),
+    ],
+)
+def test_who_is_recorded_is_told_to_the_end(
+    spec: AgentSpec, said: list[dict[str, object]] | None, owed: str | None
+) -> None:
+    """Whoever takes over for an agent that was lost before says it; nobody says it twice."""
+    recorded = spec.model_copy(
+        update={
+            "record": "audio",
+            "recording": spec.recording.model_copy(update={"consent": CONSENT}),
+            "redact": True,
+        }
+    )
+    items = None
+    if said is not None:
+        items = [_item(n, "assistant", "").model_copy(update=each) for n, each in enumerate(said)]
+    assert consent_owed(recorded, items) == owed
+    assert consent_owed(spec, items) is None, "nobody is recorded"

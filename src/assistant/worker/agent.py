@@ -18,6 +18,7 @@ from livekit.agents.llm import ChatChunk, ChatMessage, FunctionCall, FunctionCal
 from livekit.agents.voice import SpeechHandle
 
 from assistant.catalog.agent import AgentSpec
+from assistant.redaction import redacted
 from assistant.sessions.direction import Fact
 from assistant.sessions.item import Item, ToolUse
 from assistant.worker.purse import Purse
@@ -72,8 +73,7 @@ class Assistant(Agent):
         self._wait_until_equipped = equipped
         self._purse = purse
         self._options = spec.llm
-        recorded = said is None and before is None and spec.record == "audio"
-        self._consent = spec.recording.consent if recorded else None
+        self._consent = consent_owed(spec, said) if before is None else None
         last = said[-1] if said else None
         #: The user's last words were not answered: the one who was to answer them was lost.
         owes = last is not None and last.role in {"user", "tool"}
@@ -118,6 +118,22 @@ class Assistant(Agent):
                     if call is not None:
                         call.heard(chunk)
                     yield chunk
+
+
+def consent_owed(spec: AgentSpec, said: Sequence[Item] | None) -> str | None:
+    """What the caller is still to be told of being recorded; None: nothing.
+
+    An agent that takes over tells it if the lost one had not come to the end of it.
+    """
+    consent = spec.recording.consent if spec.record == "audio" else None
+    if consent is None:
+        return None
+    kept = (redacted(consent) if spec.redact else consent).split()
+    told = any(
+        item.role == "assistant" and not item.interrupted and item.text.split() == kept
+        for item in said or ()
+    )
+    return None if told else consent
 
 
 def message_of(fact: Fact) -> ChatMessage:

@@ -24,7 +24,7 @@ from assistant.sessions.direction import Direction
 from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.item import Item
 from assistant.sessions.store.commands import CommandReader, CommandStore
-from assistant.worker.agent import Assistant, message_of
+from assistant.worker.agent import Assistant, consent_owed, message_of
 from assistant.worker.inactivity import Inactivity
 from assistant.worker.promises import Promises
 from assistant.worker.team import Team, talking_agent
@@ -70,7 +70,7 @@ class Control:
         """
         session_id = self._teller.session_id
         self._direction = await self._store.direction(session_id)
-        consents = said is None and spec.record == "audio" and spec.recording.consent is not None
+        consents = consent_owed(spec, said) is not None
         for order in await self._store.waiting(session_id):
             if isinstance(order.command, Interrupt):
                 # Whom it was to stop is gone, or has not said a word yet.

@@ -88,7 +88,12 @@ class Team:
         """
         spec = self._specs[talking_agent(self._first, said or (), self.direction)]
         # Whoever begins tells the caller what holds for the whole session.
-        session_wide = {"record": self._first.record, "recording": self._first.recording}
+        first = self._first
+        session_wide = {
+            "record": first.record,
+            "recording": first.recording,
+            "redact": first.redact,
+        }
         return self._agent(spec.model_copy(update=session_wide), said=said)
 
     async def adopt(self, spec: AgentSpec, conversation: AgentSession[Any]) -> Assistant:
