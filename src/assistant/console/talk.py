@@ -26,6 +26,7 @@ from assistant.console.line import Line
 from assistant.console.screen import Screen
 from assistant.settings import VendorSettings
 from assistant.worker import pipeline, stages
+from assistant.worker.ensemble import Ensemble
 from assistant.worker.team import Team
 
 # The agent may fall silent between two sentences, and before the answer of a tool.
@@ -174,7 +175,9 @@ async def talking(
         built = stages.build(spec, vendors)
         conversation = pipeline.build(spec, built)
         talk = Talk(conversation, screen)
-        team = Team(spec, vendors, environ=environ)
+        ensemble = Ensemble(conversation)
+        ensemble.join(built)
+        team = Team(spec, vendors, built=ensemble.join, environ=environ)
         try:
             team.prepare()
             await team.equip()
@@ -193,6 +196,7 @@ async def talking(
         finally:
             await conversation.aclose()
             await team.close()
+            await ensemble.aclose()
             for stage in built:
                 for _, model in stage.vendors:
                     await model.aclose()
