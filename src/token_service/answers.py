@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from assistant.sessions.direction import Side
 from assistant.sessions.record import Session, State
 from assistant.sessions.store.delivery import Delivery, DeliveryStatus, webhook_id
 from assistant.sessions.store.listing import Entry
@@ -133,6 +134,8 @@ class SessionAnswer(Answer):
     """What happened, oldest first; null for publishable keys."""
     verdict: VerdictAnswer | None
     """Null for publishable keys."""
+    muted: list[Side] | None = None
+    """Who is not heard by the other side, by a command; null for publishable keys."""
 
     @classmethod
     def of(
@@ -141,6 +144,7 @@ class SessionAnswer(Answer):
         position: int | None,
         estimated_wait_s: float | None,
         timeline: list[TimelineEntry] | None,
+        muted: Iterable[Side] | None = None,
     ) -> "SessionAnswer":
         return cls(
             session_id=session.id,
@@ -171,6 +175,7 @@ class SessionAnswer(Answer):
             ),
             timeline=timeline,
             verdict=None if timeline is None else _verdict(session, position),
+            muted=None if muted is None else list(muted),
         )
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from assistant.sessions.direction import Side
 from assistant.sessions.record import Session
 
 
@@ -35,8 +36,9 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """`timeline` is None where the caller may not see it."""
+    """`timeline` and `muted` are None where the caller may not see them."""
 
     session: Session
     waiting: Waiting | None
     timeline: list[dict[str, Any]] | None
+    muted: tuple[Side, ...] | None

@@ -40,6 +40,7 @@ from assistant.sessions.record import (
     session_of_room,
 )
 from assistant.sessions.recordings import Recordings
+from assistant.sessions.store.commands import CommandStore
 from assistant.sessions.store.figures import SessionFigures
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import SessionStore
@@ -69,6 +70,7 @@ class Parts:
     """What the service works with. `poke` asks for a reconcile in this process, now."""
 
     store: SessionStore
+    commands: CommandStore
     figures: SessionFigures
     due: DueQueue
     fleet: Fleet
@@ -197,18 +199,19 @@ class SessionService:
         return "the session is ending"
 
     async def show(self, caller: Caller, session_id: str, session_key: str | None) -> Shown:
-        """One session; its timeline, which names workers, is for secret keys alone."""
+        """One session; its timeline, which names workers, and mutes are for secret keys alone."""
         if not is_session_id(session_id):
             raise SessionNotFoundError(session_id)
         session = await self._store.get(session_id)
         if not caller.owns(session, session_key):
             raise SessionNotFoundError(session_id)
-        timeline = None
+        timeline, muted = None, None
         if not caller.is_public:
+            muted = (await self._parts.commands.direction(session_id)).muted
             happened = await self._store.timeline(session_id)
             # What was said stands in the transcript.
             timeline = [entry for entry in happened if entry["name"] != ev.ItemSaid.name]
-        return Shown(session, await self._waiting(session), timeline)
+        return Shown(session, await self._waiting(session), timeline, muted)
 
     async def erase(self, caller: Caller, session_id: str) -> None:
         """Erase whatever is stored of a session, for good; one that lives is ended first.

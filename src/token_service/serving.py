@@ -102,7 +102,7 @@ async def serve(
         queue_timeout_s=settings.queue_timeout_s,
         session_timeout_s=settings.session_timeout_s,
     )
-    store = SessionStore(redis, bounds)
+    store, commands = SessionStore(redis, bounds), CommandStore(redis)
     figures = SessionFigures(redis)
     due = DueQueue(redis)
     workers = WorkerRegistry(redis, keep_s=settings.session_retention_s)
@@ -123,6 +123,7 @@ async def serve(
     service = SessionService(
         Parts(
             store=store,
+            commands=commands,
             figures=figures,
             due=due,
             fleet=fleet,
@@ -157,7 +158,7 @@ async def serve(
         deliveries=deliveries,
         archive=archive,
         recordings=recordings,
-        control=LiveControl(CommandStore(redis), store, catalogs, feed),
+        control=LiveControl(commands, store, catalogs, feed),
         board=board,
         figures=Figures(figures),
         listening=Listening(store, minter),

@@ -223,6 +223,11 @@ async def test_the_next_agent_goes_on_as_ordered(system: System) -> None:
         kill_job(before.job_pid)
         killed = time.monotonic()
         await hears(call, "table is ready", since=killed)
+        async with system.http() as http:
+            shown = (await http.get(f"/api/sessions/{session_id}")).json()
+        assert shown["muted"] == ["user"]
+        given = [e["data"]["agent"] for e in shown["timeline"] if e["name"] == "agent.transferred"]
+        assert given == ["concierge"]
         assert caller.agents[-1].identity == identity(session_id, before.attempt + 1)
         await caller.say(await speak("What time is it?"))
         await asks(call, "What is two plus seven?", "9")

@@ -50,6 +50,7 @@ def test_each_command_is_remembered_as_long_as_it_holds() -> None:
     assert direction.instructions == {"a": "Second."}
     assert [(fact.id, fact.text) for fact in direction.facts] == [("c2", "One."), ("c6", "Two.")]
     assert (direction.agent_muted, direction.user_muted) == (True, False)
+    assert direction.muted == ("agent",)
     assert direction.successor is not None
     assert (direction.successor.name, direction.successor.at) == ("b", 4.0)
     for words in (Say(text="Hello."), Interrupt()):

@@ -124,7 +124,7 @@ def test_the_api_says_what_the_command_line_says() -> None:
         user_join_timeout_s=60.0,
         user_return_timeout_s=20.0,
     )
-    answer = SessionAnswer.of(over, None, None, [])
+    answer = SessionAnswer.of(over, None, None, [], ())
     assert answer.verdict is not None
     assert answer.verdict.sentence == str(verdict_of(answer.model_dump(by_alias=True)))
     assert answer.verdict.is_failure

@@ -1,6 +1,7 @@
 """What the commands have made of a conversation, for the agent that may have to go on. Pure."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -9,6 +10,8 @@ from assistant.sessions.command import HandOver, Instruct, Mute, Order, Tell
 # What a backend tells the model over a long conversation; every turn sends all of it.
 MAX_FACTS = 100
 MAX_FACTS_CHARS = 64_000
+
+Side = Literal["agent", "user"]
 
 
 class _Part(BaseModel):
@@ -43,6 +46,15 @@ class Direction(_Part):
     facts: tuple[Fact, ...] = ()
     agent_muted: bool = False
     user_muted: bool = False
+
+    @property
+    def muted(self) -> tuple[Side, ...]:
+        """Who is not heard by the other side."""
+        sides: tuple[tuple[Side, bool], ...] = (
+            ("agent", self.agent_muted),
+            ("user", self.user_muted),
+        )
+        return tuple(side for side, muted in sides if muted)
 
     def after(self, order: Order, *, talking: str, at: float) -> "Direction":
         """The direction once `order` is carried out; itself if that changes nothing.

@@ -225,7 +225,7 @@ class DeadAir(Note):
 
 @dataclass(frozen=True, kw_only=True)
 class AgentTransferred(Note):
-    """One agent of agents.yaml handed the conversation to another: `agent` has it now."""
+    """An agent of agents.yaml, or a command, gave the conversation to another, `agent`."""
 
     name = "agent.transferred"
     attempt: int

@@ -9,6 +9,7 @@ from livekit.agents import Agent, AgentSession
 
 from assistant import log
 from assistant.catalog.agent import AgentSpec
+from assistant.sessions import events as ev
 from assistant.sessions.command import (
     HandOver,
     Instruct,
@@ -234,6 +235,9 @@ class Control:
             kind=order.command.kind,
             outcome=outcome,
         )
+        if isinstance(order.command, HandOver) and outcome is Outcome.APPLIED:
+            attempt, agent = self._teller.attempt, order.command.agent
+            self._teller.tell(ev.AgentTransferred(at=time.time(), attempt=attempt, agent=agent))
         # One after the other, so that an older direction never replaces a newer one.
         async with self._writing:
             while True:

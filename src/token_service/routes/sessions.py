@@ -135,6 +135,7 @@ class SessionRoutes:
                 waiting.position if waiting else None,
                 waiting.estimated_wait_s if waiting else None,
                 timeline,
+                shown.muted,
             )
         )
 

@@ -66,6 +66,7 @@ export const session = (timeline: SessionAnswer["timeline"] = []): SessionAnswer
   },
   timeline,
   verdict: null,
+  muted: [],
 });
 
 export const NEVER: Spread = { count: 0, p50: null, p90: null, p99: null };

@@ -526,6 +526,8 @@ export interface components {
             /** @description As in a start's answer; null when the session does not wait, or nobody knows. */
             readonly estimatedWaitS: number | null;
             readonly maxDurationS: number;
+            /** @description Who is not heard by the other side, by a command; null for publishable keys. */
+            readonly muted?: readonly ("agent" | "user")[] | null;
             /** @description Place in the queue, from 1; null when the session does not wait. */
             readonly position: number | null;
             /** @description Why it ended or failed; null while it lives. */

@@ -22,6 +22,8 @@ const LOOK_AGAIN: ReadonlySet<string> = new Set([
   "session.ended",
   "session.failed",
   "operator.listening",
+  // It may have muted somebody.
+  "control.settled",
 ]);
 /** Several come together: the joined agent, the active session. */
 const LOOK_AFTER_MS = 150;

@@ -153,6 +153,13 @@ export function reduce(state: Conversation, actions: readonly Action[]): Convers
   return draft.done();
 }
 
+/** The agent that has the conversation: whom it was given to last, or whom it began with. */
+export function talkingOf(state: Conversation): string | null {
+  const given = state.entries.findLast((entry) => entry.name === "agent.transferred");
+  const name = given?.data["agent"];
+  return typeof name === "string" ? name : (state.session?.agent ?? null);
+}
+
 /** Which turn each of the agent's items completed: the latest one before the turn was told. */
 export function turnsByItem(state: Conversation): ReadonlyMap<string, Turn> {
   const found = new Map<string, Turn>();

@@ -15,6 +15,7 @@ const SAYS: Readonly<Record<string, string>> = {
   "agent.spoke": "The agent was heard",
   "agent.left": "LiveKit no longer lists the agent",
   "agent.lost": "The attempt came to nothing",
+  "agent.transferred": "Another agent has the conversation",
   "user.joined": "The user is in the room",
   "user.left": "The user left",
   "session.active": "The conversation runs",

@@ -43,7 +43,7 @@ type Told = { readonly text: string; readonly bad: boolean } | null;
 
 interface ControlsProps {
   readonly session: SessionAnswer;
-  /** Out of sight, but not forgotten: what was muted, and words that were not sent. */
+  /** Out of sight, but not forgotten: words that were not sent. */
   readonly hidden: boolean;
 }
 
@@ -70,7 +70,7 @@ export function Controls({ session, hidden }: ControlsProps): ReactNode {
   return (
     <div className="controls" role="group" aria-label="Live control" hidden={hidden}>
       <Words busy={busy} command={command} />
-      <Switches busy={busy} command={command} />
+      <Switches busy={busy} command={command} muted={session.muted ?? []} />
       <p className="told" role="status" data-bad={told?.bad ?? false}>
         {told?.text}
       </p>
@@ -115,7 +115,9 @@ function Words({ busy, command }: Props): ReactNode {
   );
 }
 
-function Switches({ busy, command }: Props): ReactNode {
+type Side = "agent" | "user";
+
+function Switches({ busy, command, muted }: Props & { readonly muted: readonly Side[] }): ReactNode {
   const { client } = useConsole();
   const agents = useLoaded("agents", (signal) => client.get<AgentsAnswer>("/api/agents", {}, signal));
   return (
@@ -123,8 +125,8 @@ function Switches({ busy, command }: Props): ReactNode {
       <button type="button" className="button" disabled={busy} onClick={() => void command("interrupt", {}, "It stopped.")}>
         Interrupt
       </button>
-      <Mute who="agent" busy={busy} command={command} />
-      <Mute who="user" busy={busy} command={command} />
+      <Mute who="agent" muted={muted.includes("agent")} busy={busy} command={command} />
+      <Mute who="user" muted={muted.includes("user")} busy={busy} command={command} />
       <select
         aria-label="Hand over to another agent"
         disabled={busy}
@@ -144,12 +146,10 @@ function Switches({ busy, command }: Props): ReactNode {
   );
 }
 
-function Mute({ who, busy, command }: Props & { readonly who: "agent" | "user" }): ReactNode {
-  // The record does not say who is muted: this is what was done here.
-  const [muted, setMuted] = useState(false);
+function Mute({ who, muted, busy, command }: Props & { readonly who: Side; readonly muted: boolean }): ReactNode {
   const press = (): void => {
     const done = muted ? `The ${who} is heard again.` : `The ${who} is not heard.`;
-    void command("mute", { who, muted: !muted }, done).then((taken) => taken && setMuted(!muted));
+    void command("mute", { who, muted: !muted }, done);
   };
   return (
     <button type="button" className="button" aria-pressed={muted} disabled={busy} onClick={press}>

@@ -6,11 +6,11 @@ import { go, goQuietly, useNow } from "../live/hooks";
 import { useSession } from "../live/useSession";
 import { Copyable, Loading, Pill, Sentence, Trouble } from "../parts/small";
 import { clock, moment, NOTHING } from "../state/format";
-import type { Conversation } from "../state/conversation";
+import { type Conversation, talkingOf } from "../state/conversation";
 import { type Tab, sessionRoute } from "../state/route";
 import { isOver } from "../state/sessions";
 import { Controls } from "./Controls";
-import { EndButton } from "./EndButton";
+import { EndButton, EraseButton } from "./EndButton";
 import { Report } from "./Report";
 import { Timeline } from "./Timeline";
 import { Transcript } from "./Transcript";
@@ -38,7 +38,7 @@ export function Session({ id, tab }: { readonly id: string; readonly tab: Tab })
       {error === null && session === null && <Loading what="the session" />}
       {session !== null && (
         <>
-          <Head session={session} />
+          <Head session={session} talking={talkingOf(conversation)} />
           <Tabs id={id} tab={tab} />
           <div className="panel" role="tabpanel" id="panel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
             <Panel tab={tab} conversation={conversation} session={session} />
@@ -69,7 +69,13 @@ function Panel({ tab, conversation, session }: PanelProps): ReactNode {
   }
 }
 
-function Head({ session }: { readonly session: SessionAnswer }): ReactNode {
+interface HeadProps {
+  readonly session: SessionAnswer;
+  /** The agent that has the conversation now, or had it last. */
+  readonly talking: string | null;
+}
+
+function Head({ session, talking }: HeadProps): ReactNode {
   const over = isOver(session.status);
   const now = useNow(1, !over);
   const [listening, setListening] = useState(false);
@@ -86,7 +92,10 @@ function Head({ session }: { readonly session: SessionAnswer }): ReactNode {
         <span className="number">{times.active === null && over ? NOTHING : clock(lasted)}</span>
       </div>
       <p className="session-facts">
-        <span>{session.agent}</span>
+        <span>
+          {talking ?? session.agent}
+          {talking !== null && talking !== session.agent && `, after ${session.agent}`}
+        </span>
         <span>with {session.userId}</span>
         <span>{moment(times.created, now)}</span>
         {session.attempt > 1 && <span>attempt {session.attempt}</span>}
@@ -108,6 +117,11 @@ function Head({ session }: { readonly session: SessionAnswer }): ReactNode {
             {listening ? "Stop listening" : "Listen in"}
           </button>
           <EndButton sessionId={session.sessionId} />
+        </div>
+      )}
+      {over && (
+        <div className="session-actions">
+          <EraseButton sessionId={session.sessionId} />
         </div>
       )}
       {listening && !over && (
