@@ -4,6 +4,8 @@ import { type ReactNode, useMemo } from "react";
 import type { Conversation } from "../state/conversation";
 import { duration, moment } from "../state/format";
 import { type Attempt, attemptsOf, type Span, spansOf, type Stage } from "../state/stages";
+import { logOf } from "../state/text";
+import { Keep } from "../parts/Keep";
 import { Empty } from "../parts/small";
 
 export function Timeline({ conversation }: { readonly conversation: Conversation }): ReactNode {
@@ -11,6 +13,11 @@ export function Timeline({ conversation }: { readonly conversation: Conversation
   if (attempts.length === 0) return <Empty title="Nothing happened yet" />;
   return (
     <div className="timeline">
+      <Keep
+        what="log"
+        file={`${conversation.session?.sessionId ?? "session"}.log`}
+        text={() => logOf(conversation)}
+      />
       {attempts.map((attempt) => (
         <AttemptStages key={attempt.attempt} attempt={attempt} />
       ))}

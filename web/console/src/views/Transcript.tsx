@@ -5,6 +5,8 @@ import type { ItemAnswer } from "../api/types";
 import { type Conversation, type Turn, turnsByItem } from "../state/conversation";
 import { clock, duration } from "../state/format";
 import { PARTS, waitOf } from "../state/latency";
+import { transcriptOf } from "../state/text";
+import { Keep } from "../parts/Keep";
 import { Empty } from "../parts/small";
 
 /** Whoever reads near the end wants to go on doing so. */
@@ -44,7 +46,14 @@ export function Transcript({ conversation, live }: Props): ReactNode {
   }
   return (
     <div className="transcript" role={live ? "log" : undefined} aria-label="What was said">
-      <Legend />
+      <div className="transcript-head">
+        <Legend />
+        <Keep
+          what="transcript"
+          file={`${conversation.session?.sessionId ?? "session"}.txt`}
+          text={() => transcriptOf(items, since)}
+        />
+      </div>
       {dropped > 0 && <p className="faint">{dropped} older items are not kept any more.</p>}
       {items.map((item) => (
         <Item key={item.id} item={item} turn={turns.get(item.id) ?? null} since={since} />
