@@ -165,6 +165,7 @@ class Overview:
                 )
                 for beat, age_s in heard
             ],
+            deliveries=counts.deliveries,
             redis=RedisAnswer(
                 latency_s=round(server.latency_s, 6),
                 used_memory_bytes=server.used_memory_bytes,

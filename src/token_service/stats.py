@@ -107,6 +107,8 @@ class StatsAnswer(Answer):
     pool: Pool
     workers: list[WorkerAnswer]
     redis: RedisAnswer
+    deliveries: int = 0
+    """Attempts to deliver webhooks so far; it grows when there is news of one."""
 
 
 class OverviewAnswer(StatsAnswer):

@@ -399,6 +399,11 @@ export interface components {
              * @constant
              */
             readonly complete?: true;
+            /**
+             * @description Attempts to deliver webhooks so far; it grows when there is news of one.
+             * @default 0
+             */
+            readonly deliveries?: number;
             readonly pool: components["schemas"]["Pool"];
             readonly queue: components["schemas"]["Queue"];
             readonly redis: components["schemas"]["RedisAnswer"];
@@ -639,6 +644,11 @@ export interface components {
              * @constant
              */
             readonly complete?: true;
+            /**
+             * @description Attempts to deliver webhooks so far; it grows when there is news of one.
+             * @default 0
+             */
+            readonly deliveries?: number;
             readonly pool: components["schemas"]["Pool"];
             readonly queue: components["schemas"]["Queue"];
             readonly redis: components["schemas"]["RedisAnswer"];

@@ -29,6 +29,8 @@ class Counts:
     waiting: int
     #: How long the slots that were freed last had been held, the latest first.
     holds_s: list[float]
+    #: Attempts to deliver a webhook that came to something, good or bad.
+    deliveries: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,9 +56,10 @@ class SessionFigures:
                 pipe.zcard(keys.SLOTS)
                 pipe.zcard(keys.QUEUE)
                 pipe.lrange(keys.HOLDS, 0, -1)
+                pipe.get(keys.DELIVERIES)
                 for state in State:
                     pipe.zcard(keys.sessions_by("status", state))
-                names, slots, waiting, holds, *statuses = await pipe.execute()
+                names, slots, waiting, holds, deliveries, *statuses = await pipe.execute()
             agents: dict[str, int] = {}
             if names:
                 async with self._redis.pipeline(transaction=False) as pipe:
@@ -69,6 +72,7 @@ class SessionFigures:
             slots=slots,
             waiting=waiting,
             holds_s=[float(text) for text in holds],
+            deliveries=int(deliveries or 0),
         )
 
     async def totals(self) -> dict[str, float]:

@@ -24,6 +24,7 @@
 | `assistant:workers` | set | worker ids | workers.py | retention |
 | `worker:{id}` | string | a worker's last beat, JSON | workers.py | BEAT_TTL_S |
 | `delivery:{id}` | hash | one webhook out | outbox_*.lua | DELIVERY_KEEP_S |
+| `assistant:deliveries` | string | how often one was settled | outbox_settle.lua | same |
 | `endpoint:{name}:due` | zset | session id by its next attempt (Unix s) | outbox_*.lua | same |
 | `endpoint:{name}:queue:{id}` | list | its deliveries in order | outbox_*.lua | same |
 | `endpoint:{name}:{status}` | zset | delivery ids, by the time of the event | outbox_*.lua | same |
@@ -42,6 +43,7 @@ SESSIONS = "assistant:sessions"
 HOLDS = "assistant:holds"
 TOTALS = "assistant:totals"
 REPORTS = "assistant:reports"
+DELIVERIES = "assistant:deliveries"
 ENDPOINTS = "endpoint:"
 
 

@@ -175,6 +175,7 @@ class Outbox:
                     keys.endpoint_queue(claim.endpoint, claim.session),
                     keys.endpoint_deliveries(claim.endpoint, DeliveryStatus.PENDING),
                     keys.endpoint_deliveries(claim.endpoint, end),
+                    keys.DELIVERIES,
                 ],
                 args=[
                     claim.id,

@@ -2,11 +2,14 @@
 --
 -- KEYS  1 delivery:{id} (hash)   2 endpoint:{name}:due (zset)   3 endpoint:{name}:queue:{id} (list)
 --       4 endpoint:{name}:pending (zset)   5 endpoint:{name}:{delivered or dead} (zset)
+--       6 assistant:deliveries (string): whoever watches learns by it that something became of one
 -- ARGV  1 delivery id   2 session id   3 until when the caller held the session (its score then)
 --       4 "delivered", "dead", or "pending": to be tried again   5 next attempt (Unix s)
 --       6 attempts so far   7 their log (JSON)   8 now (Unix s)   9 seconds to keep deliveries
 --      10 deliveries listed per endpoint and status   11 prefix of deliveries' keys
 
+redis.call("INCR", KEYS[6])
+redis.call("EXPIRE", KEYS[6], ARGV[9])
 local score = redis.call("ZSCORE", KEYS[2], ARGV[2])
 -- Whoever held it too long is no longer the one who decides when the next attempt comes.
 local held = score and tonumber(score) == tonumber(ARGV[3])

@@ -15,17 +15,8 @@ const WHICH: readonly { readonly value: Which; readonly label: string }[] = [
   { value: "dead", label: "Given up" },
 ];
 const PAGE = 100;
-/** What an event brings with it is sent a moment later. */
-const SETTLE_MS = 1500;
-const LATEST_MS = 60_000;
-
-/** No event tells what became of a delivery: when to look again; null: nothing is under way. */
-function lookAgainMs(deliveries: readonly DeliveryAnswer[], now: number): number | null {
-  const waiting = deliveries.filter((delivery) => delivery.status === "pending");
-  if (waiting.length === 0) return null;
-  const next = Math.min(...waiting.map((delivery) => delivery.nextAt ?? now));
-  return Math.min(Math.max((next - now) * 1000, 0) + SETTLE_MS, LATEST_MS);
-}
+/** Several come together, and what an event brings with it is made a moment later. */
+const SETTLE_MS = 500;
 
 export function Webhooks({ sessionId }: { readonly sessionId: string | null }): ReactNode {
   const console = useConsole();
@@ -39,24 +30,28 @@ export function Webhooks({ sessionId }: { readonly sessionId: string | null }): 
   const { again } = page;
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const stop = console.listen((event) => {
-      if (sessionId !== null && event.sessionId !== sessionId) return;
+    const soon = (): void => {
       timer ??= setTimeout(() => {
         timer = undefined;
         again();
       }, SETTLE_MS);
+    };
+    const leave = console.listen((event) => {
+      if (sessionId === null || event.sessionId === sessionId) soon();
+    });
+    // No event tells what became of a delivery; the overview counts them.
+    const count = (): number | null => console.overview.get()?.deliveries ?? null;
+    let counted = count();
+    const forget = console.overview.subscribe(() => {
+      if (counted !== count()) soon();
+      counted = count();
     });
     return () => {
-      stop();
+      leave();
+      forget();
       clearTimeout(timer);
     };
   }, [console, sessionId, again]);
-  useEffect(() => {
-    const ms = page.value === null ? null : lookAgainMs(page.value.deliveries, Date.now() / 1000);
-    if (ms === null) return;
-    const timer = setTimeout(again, ms);
-    return () => clearTimeout(timer);
-  }, [page.value, again]);
   const Title = sessionId === null ? "h1" : "h3";
   return (
     <div className={sessionId === null ? "page" : "webhooks"}>
