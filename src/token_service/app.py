@@ -50,6 +50,7 @@ from token_service.security import (
     HostCheck,
     SecurityHeaders,
     console_headers,
+    console_talk_headers,
     hosts_to_answer,
     page_headers,
 )
@@ -168,7 +169,11 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         authenticator=authenticator,
         settings=settings,
     )
-    console = ConsoleRoutes(settings, console_headers(settings.client_livekit_url))
+    console = ConsoleRoutes(
+        settings,
+        console_headers(settings.client_livekit_url),
+        console_talk_headers(settings.client_livekit_url),
+    )
     description = openapi()
     explained = reference(json.loads(description))
 
@@ -229,6 +234,7 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         Route("/embed.js", page.embed_script, methods=["GET"]),
         Route("/console", console.index, methods=["GET"]),
         Route("/console/", console.index, methods=["GET"]),
+        Route("/console/talk", console.talk, methods=["GET"]),
     ]
     if settings.talk_page()[0] or settings.embeds:
         routes.append(Mount("/assets", app=Assets(Path(settings.web_dir) / "assets")))

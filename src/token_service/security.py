@@ -82,12 +82,21 @@ def page_headers(livekit_url: str, origins: tuple[str, ...]) -> dict[str, str]:
 
 
 def console_headers(livekit_url: str) -> dict[str, str]:
-    """The console's headers: no microphone, and no page may embed it."""
-    return _headers(livekit_url, "'none'", "")
+    """The console's headers: it frames the talk page, which has the microphone from it; no page may
+    embed the console itself.
+    """
+    return _headers(livekit_url, "'none'", "self", frames="'self'")
 
 
-def _headers(livekit_url: str, frame_ancestors: str, microphone: str) -> dict[str, str]:
-    """A page's own scripts, our LiveKit, and nothing else.
+def console_talk_headers(livekit_url: str) -> dict[str, str]:
+    """The talk page's headers inside the console, which alone may frame it."""
+    return _headers(livekit_url, "'self'", "self")
+
+
+def _headers(
+    livekit_url: str, frame_ancestors: str, microphone: str, *, frames: str | None = None
+) -> dict[str, str]:
+    """A page's own scripts, our LiveKit, `frames` of these origins, and nothing else.
 
     `livekit_url` is where browsers connect; after a failed WebSocket the SDK asks the same host
     over HTTP why.
@@ -107,6 +116,8 @@ def _headers(livekit_url: str, frame_ancestors: str, microphone: str) -> dict[st
         "form-action": "'none'",
         "frame-ancestors": frame_ancestors,
     }
+    if frames is not None:
+        policy["frame-src"] = frames
     return {
         "Content-Security-Policy": "; ".join(f"{k} {v}" for k, v in policy.items()),
         "Permissions-Policy": f"microphone=({microphone}), camera=(), geolocation=()",

@@ -25,8 +25,10 @@ from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.usage import Spent, Usage
-from tests.acceptance.browser import Visit, chromium, visit
+from tests.acceptance.browser import Visit, chromium, microphone_file, visit
 from tests.acceptance.system import PROJECT, System
+from tests.acceptance.test_livekit_js_client import service_for
+from tests.acceptance.test_main_job import settled
 from tests.integration.events_world import SECRET, Receiver, running_receiver
 from tests.integration.http_stack import BACKEND_KEY, PAGE_KEY, WITH_KEYS, Stack, running_stack
 from tests.integration.session_servers import new_session
@@ -119,9 +121,22 @@ async def test_an_operator_follows_and_steers_a_conversation(
             await call.caller.type(f"Repeat the words {HOSTILE}")
             await shows(console, '.said[data-who="user"] .said-words', HOSTILE)
 
+            mute = console.page.get_by_role("button", name="Mute user")
+            await mute.click()
+            await expect(mute).to_have_attribute("aria-pressed", "true")
+            await console.page.get_by_label("Hand over to another agent").select_option("concierge")
+            await shows(console, ".session-facts", "concierge, after assistant")
+            await console.page.reload()
+            await expect(mute).to_have_attribute("aria-pressed", "true")
             await console.page.get_by_role("tab", name="Timeline").click()
-            for says in ("job process claimed", "agent was heard", "listens in"):
+            for says in ("job process claimed", "agent was heard", "listens in", "Another agent"):
                 await shows(console, ".stage", says)
+            async with console.page.expect_download() as kept:
+                await button(console, "Download log")
+            await (await kept.value).save_as(tmp_path / "session.log")
+            log = (tmp_path / "session.log").read_text()
+            assert re.search(r"^\d{4}-\d\d-\d\dT\S+Z agent.claimed .*attempt=1", log, re.MULTILINE)
+            assert re.search(r" agent.transferred .*agent=concierge$", log, re.MULTILINE)
             await button(console, re.compile("^End$"))
             await button(console, "End it for good")
             await shows(console, ".session-head .pill", "ended")
@@ -129,6 +144,11 @@ async def test_an_operator_follows_and_steers_a_conversation(
         await console.page.get_by_role("tab", name="Report").click()
         await shows(console, ".report .facts", "by the agent")
         await shows(console, ".report table", "Answer begins")
+        await button(console, re.compile("^Erase$"))
+        await button(console, "Erase all of it for good")
+        await expect(console.page.locator(".session")).to_have_count(0)
+        async with system.http() as http:
+            assert (await http.get(f"/api/sessions/{call.session_id}")).status_code == 404
         assert await console.page.evaluate("window.hacked") is None
         assert await console.page.locator(".panel :is(img, script)").count() == 0
         assert (await console.probe())["violations"] == []
@@ -137,6 +157,32 @@ async def test_an_operator_follows_and_steers_a_conversation(
         assert (
             console.strangers(system.service_url, livekit, livekit.replace("ws", "http", 1)) == []
         )
+
+
+async def test_an_operator_talks_to_an_agent(system: System, tmp_path: Path) -> None:
+    """In the console itself and with its key, though there is no talk page; its frame ends it."""
+    quiet = await microphone_file(tmp_path / "quiet.wav", text=None, after_s=1.0)
+    async with (
+        service_for(system, "https://elsewhere.example", **WITH_KEYS) as service,
+        chromium(quiet) as browser,
+        visit(browser, f"{service}/console#/agents", tmp_path) as console,
+    ):
+        await sign_in(console, BACKEND_KEY)
+        await button(console, "Talk to Hotel concierge")
+        frame = console.page.frame_locator(".talk iframe")
+        async with console.page.expect_response("**/api/token") as answered:
+            await frame.locator("#talk").click()
+        session_id = (await (await answered.value).json())["sessionId"]
+        said = frame.locator(".turn[data-who=agent] .words", has_text="concierge").first
+        await expect(said).to_be_visible(timeout=scaled(SHOWN_S) * 1000)
+        await console.page.get_by_role("link", name="Sessions").click()
+        await shows(console, f"#option-{session_id}", "active")
+        await accessible(console, where="talking")
+        await frame.locator("#close").click()
+        assert await settled(system, session_id) == "ended"
+        assert not [asked for asked in console.requests if BACKEND_KEY in asked]
+        assert (await console.probe())["violations"] == []
+        assert [line for line in console.errors if "401" not in line] == []
 
 
 @dataclass(frozen=True)
@@ -344,6 +390,12 @@ async def test_what_became_of_a_session_can_be_looked_into(past: Past, tmp_path:
         await button(console, "Send again session.ended")
         await past.receiver.until(lambda: len(_ends(past)) == 2)
         await shows(console, ".delivery", "2 attempts")
+        # Somebody else's doing is shown as well: what became of a delivery is told, not asked for.
+        with past.stack.client(BACKEND_KEY) as http:
+            made = http.get(f"/api/sessions/{past.talked}/deliveries").json()["deliveries"]
+            (end,) = [each["id"] for each in made if each["event"] == "session.ended"]
+            assert http.post(f"/api/deliveries/{end}/replay").status_code == 202
+        await shows(console, ".delivery", "3 attempts")
         await accessible(console, where="webhooks")
         assert len(set(_ends(past))) == 1, "a repetition bears the same id"
         assert await console.page.evaluate("window.hacked") is None

@@ -342,9 +342,15 @@ async def hear(track: rtc.Track) -> None:
 
 
 def test_the_console(stack: Stack, tmp_path: Path) -> None:
-    """Its page runs its own scripts alone and is embedded nowhere; its files are kept for good."""
+    """Its page runs its own scripts alone and is embedded nowhere; its files are kept for good.
+
+    It frames one page, the talk page, which nobody else may.
+    """
     with stack.client() as nobody:
         page = nobody.get("/console")
+        refused(nobody.get("/console/talk"), 404, "talk_page_missing")
+        (stack.folder / "web" / "index.html").write_text("<!doctype html><title>Talk</title>")
+        talk = nobody.get("/console/talk")
         script = nobody.get("/console/assets/index-abc123.js")
         refused(nobody.get("/console/assets/none.js"), 404, "not_found")
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
@@ -358,7 +364,10 @@ def test_the_console(stack: Stack, tmp_path: Path) -> None:
     assert policy["connect-src"] == f"'self' {livekit} {livekit.replace('ws://', 'http://')}"
     assert policy["media-src"] == "'self' blob:"
     assert policy["frame-ancestors"] == "'none'"
-    assert page.headers["permissions-policy"].startswith("microphone=(), ")
+    assert policy["frame-src"] == "'self'"
+    assert page.headers["permissions-policy"].startswith("microphone=(self), ")
+    assert talk.status_code == 200
+    assert talk.headers["content-security-policy"].endswith("frame-ancestors 'self'")
     assert page.headers["cache-control"] == "no-cache"
     assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
     with (
@@ -366,6 +375,7 @@ def test_the_console(stack: Stack, tmp_path: Path) -> None:
         stack.client(url=url) as nobody,
     ):
         refused(nobody.get("/console"), 404, "console_off")
+        refused(nobody.get("/console/talk"), 404, "console_off")
         refused(nobody.get("/console/assets/index-abc123.js"), 404, "not_found")
     with (
         stack.another_service(ASSISTANT_WEB_DIR=str(tmp_path), **WITH_KEYS) as url,

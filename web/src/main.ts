@@ -2,7 +2,7 @@
 
 import { ApiError, type Choice, SessionApi, type TalkPage, talkPage } from "./api";
 import { Conversation } from "./conversation";
-import { frameOf, onStart, tellParent } from "./frame";
+import { frameOf, keyOf, onStart, tellParent } from "./frame";
 import { randomId, recall, remember, userId } from "./identity";
 import { Meter } from "./meter";
 import { Panel } from "./panel";
@@ -23,6 +23,7 @@ const MAX_HELD = 5;
 const GREETING_BEGINS_WITHIN_S = 1.5;
 
 const frame = frameOf(location);
+const key = keyOf(frame);
 if (frame !== null) document.documentElement.dataset["embedded"] = "true";
 if (frame?.theme) document.documentElement.dataset["theme"] = frame.theme;
 
@@ -100,7 +101,7 @@ const remembered = (): Choice => ({ agent: recall(AGENT_KEY), voice: recall(VOIC
 
 async function load(): Promise<TalkPage> {
   if (page !== null) return page;
-  const fresh = await talkPage(frame?.key ?? null);
+  const fresh = await talkPage(await key);
   if (page === null) {
     const fixed = frame?.agent || frame?.voice ? { agent: frame.agent, voice: frame.voice } : null;
     view.offer(fresh.agents, fixed ?? remembered());
@@ -247,6 +248,7 @@ document.addEventListener("keydown", (event) => {
 });
 if (frame !== null) {
   view.close.hidden = false;
+  if (frame.keyComes) view.closeEnds();
   view.close.addEventListener("click", leave);
   onStart(frame, () => void talk(true));
   tellParent(frame, { type: "assistant-talk:ready" });

@@ -53,6 +53,12 @@ export class View {
   #agentTitle = "Assistant";
   #fixed: Choice | null = null;
 
+  /** Shows that closing ends the conversation, where the page around drops the frame. */
+  closeEnds(): void {
+    this.close.setAttribute("aria-label", "End and close");
+    this.close.querySelector("path")?.setAttribute("d", "M6 6l12 12M18 6L6 18");
+  }
+
   /** Offers what may be chosen: nothing where there is no choice. */
   offer(agents: readonly AgentChoice[], chosen: Choice): void {
     this.agent.replaceChildren(...agents.map((each) => option(each.name, each.title)));

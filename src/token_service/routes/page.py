@@ -102,10 +102,17 @@ def _file(path: Path, media_type: str, headers: Mapping[str, str]) -> Response:
 class ConsoleRoutes:
     """The console's page, which shows nothing without a key; its assets are Assets."""
 
-    def __init__(self, settings: ServiceSettings, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        settings: ServiceSettings,
+        headers: Mapping[str, str],
+        talk_headers: Mapping[str, str],
+    ) -> None:
         self._is_on = settings.console == "on"
         self._headers = dict(headers)
+        self._talk_headers = dict(talk_headers)
         self._index = Path(settings.web_dir) / "console" / "index.html"
+        self._talk = Path(settings.web_dir) / "index.html"
 
     async def index(self, _request: Request) -> Response:
         if not self._is_on:
@@ -113,6 +120,12 @@ class ConsoleRoutes:
         if not self._index.is_file():
             raise ConsoleMissingError
         return FileResponse(self._index, headers=self._headers, media_type="text/html")
+
+    async def talk(self, _request: Request) -> Response:
+        """The talk page for a frame of the console, which hands it the operator's key."""
+        if not self._is_on:
+            raise ConsoleOffError
+        return _file(self._talk, "text/html", self._talk_headers)
 
 
 class Assets:

@@ -66,7 +66,7 @@ async function problem(response: Response): Promise<ApiError> {
 export class Client {
   constructor(
     /** A secret key; null where the service asks for none. */
-    private readonly key: string | null,
+    readonly key: string | null,
     /** Called when the service no longer takes the key. */
     private readonly onRefused: () => void = () => undefined,
   ) {}

@@ -30,6 +30,8 @@ export class Console {
   readonly trouble = new Store<unknown, unknown>(null, last);
   /** Whether all live sessions have been listed. */
   readonly listed = new Store<boolean, boolean>(false, last);
+  /** The agent that the operator talks to in this page; null: none. */
+  readonly talking = new Store<string | null, string | null>(null, (_, values) => values.at(-1) ?? null);
   readonly #listeners = new Set<Listener>();
   readonly #asked = new Set<string>();
   #naming: ReturnType<typeof setTimeout> | undefined;

@@ -6,9 +6,6 @@ import { useConsole, useLoaded } from "../live/hooks";
 import { Facts, Loading, Trouble } from "../parts/small";
 import { Values } from "../parts/Values";
 
-/** Where the talk page remembers which agent was chosen last. */
-const TALK_AGENT = "talk.agent";
-
 export function Agents(): ReactNode {
   const { client } = useConsole();
   const agents = useLoaded("agents", (signal) => client.get<AgentsAnswer>("/api/agents", {}, signal));
@@ -32,16 +29,8 @@ export function Agents(): ReactNode {
   );
 }
 
-/** Opens the talk page with the agent chosen. */
-function talkTo(name: string): void {
-  try {
-    localStorage.setItem(TALK_AGENT, name);
-  } catch {
-    // Storage is switched off: the page opens with its own choice.
-  }
-}
-
 function Agent({ agent, isDefault }: { readonly agent: AgentAnswer; readonly isDefault: boolean }): ReactNode {
+  const { talking } = useConsole();
   const model = ({ provider, model: name }: AgentAnswer["llm"]): ReactNode => (
     <>
       {provider}
@@ -56,20 +45,11 @@ function Agent({ agent, isDefault }: { readonly agent: AgentAnswer; readonly isD
         <p className="faint">
           <span className="mono">{agent.name}</span>
           {isDefault && ", the default"}
+          {!agent.listed && ", not on the talk page"}
         </p>
-        {agent.listed ? (
-          <a
-            className="button primary"
-            href="/"
-            target="_blank"
-            rel="noopener"
-            onClick={() => talkTo(agent.name)}
-          >
-            Talk<span className="unseen"> to {agent.title}</span>
-          </a>
-        ) : (
-          <p className="faint">Not on the talk page</p>
-        )}
+        <button type="button" className="button primary" onClick={() => talking.dispatch(agent.name)}>
+          Talk<span className="unseen"> to {agent.title}</span>
+        </button>
       </header>
       <Facts
         of={[

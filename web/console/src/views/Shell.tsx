@@ -8,6 +8,7 @@ import { liveCount } from "../state/wanted";
 import { Agents } from "./Agents";
 import { Checks } from "./Checks";
 import { Sessions } from "./Sessions";
+import { Talk } from "./Talk";
 import { Webhooks } from "./Webhooks";
 
 // The charts are half of the console's code, and the list must not wait for them.
@@ -94,6 +95,7 @@ export function Shell({ signOut }: { readonly signOut: (() => void) | null }): R
         <Offline />
         <View route={route} />
       </main>
+      <Talk />
     </div>
   );
 }
