@@ -56,12 +56,13 @@ async def microphone_file(path: Path, *, text: str | None, after_s: float) -> Pa
 
 
 @asynccontextmanager
-async def chromium(microphone: Path | None) -> AsyncIterator[Browser]:
+async def chromium(microphone: Path | None, *, has_devices: bool = True) -> AsyncIterator[Browser]:
     """A browser whose microphone plays a WAV once from when it is opened; None: not asked for.
 
     With a WAV the question whether the page may use the microphone is answered with yes.
+    `has_devices` False: there is no microphone at all.
     """
-    flags = ["--use-fake-device-for-media-stream"]
+    flags = ["--use-fake-device-for-media-stream"] if has_devices else []
     if microphone is not None:
         flags += [
             "--use-fake-ui-for-media-stream",

@@ -158,6 +158,47 @@ async def test_without_a_microphone_a_person_is_told_and_may_type(
         assert page.errors == []
 
 
+async def test_an_absent_microphone_is_told(system: System, tmp_path: Path) -> None:
+    """Who has none learns that, and leaves no agent behind."""
+    async with (
+        chromium(None, has_devices=False) as browser,
+        visit(browser, system.service_url, tmp_path) as page,
+    ):
+        await page.page.context.grant_permissions(["microphone"])
+        session_id = await talk(page)
+        assert await page.shown("#error-title") == "No microphone found"
+        assert "type instead" in await page.shown("#error-advice")
+        assert await page.page.locator("#type-instead").is_visible()
+        await page.accessible()
+        assert await settled(system, session_id) == "ended"
+        assert page.errors == []
+
+
+async def test_devices_are_changed_while_they_talk(system: System, tmp_path: Path) -> None:
+    """Another microphone, another speaker, half as loud: from the settings, without a new call."""
+    quiet = await microphone_file(tmp_path / "quiet.wav", text=None, after_s=1.0)
+    async with chromium(quiet) as browser, visit(browser, system.service_url, tmp_path) as page:
+        session_id = await talk(page)
+        await page.turn("agent", GREETING, GREETING_WITHIN_S)
+        await page.page.click("#settings")
+        before = await page.probe()
+        for kind in ("microphone", "speaker"):
+            await page.page.select_option(f"#{kind}", index=1)
+        await page.page.fill("#volume", "0.5")
+        await page.wait_for(f"probe.report().sending[0] !== '{before['sending'][0]}'", 5)
+        sink = await page.page.input_value("#speaker")
+        await page.wait_for(
+            f"probe.report().sinks.some(([sink, loud]) => sink === '{sink}' && loud === 0.5)", 5
+        )
+        assert not await page.page.locator("#notice").is_visible()
+        await page.page.keyboard.press("Escape")
+        await write(page, "What is two plus three?")
+        await page.turn("agent", r"\b5\b", ANSWER_WITHIN_S)
+        await page.page.click("#end")
+        assert await settled(system, session_id) == "ended"
+        assert page.errors == []
+
+
 async def test_what_is_said_never_becomes_markup(system: System, tmp_path: Path) -> None:
     """Hostile text, typed and said back by the agent, is shown as the characters that it is."""
     quiet = await microphone_file(tmp_path / "quiet.wav", text=None, after_s=1.0)

@@ -65,6 +65,8 @@ globalThis.probe = (() => {
       tokenAt: answered("/api/token"),
       startAt: answered("/api/session/start"),
       iceServers: servers.flatMap((server) => server.urls),
+      sending: peers.flatMap((peer) => peer.getSenders()).flatMap(({ track }) => (track ? [track.label] : [])),
+      sinks: elements.map((each) => [each.sinkId, each.volume]),
       playing: elements.filter((each) => !each.paused && !each.muted && each.currentTime > 0).length,
     };
   }
