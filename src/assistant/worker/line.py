@@ -71,10 +71,10 @@ class Line:
         error: BaseException | None = None
         try:
             async for event in self._stream:
-                self._heard.put_nowait((self, event))
+                await self._heard.put((self, event))
         except Exception as raised:  # noqa: BLE001 - whatever a plugin raises, another one is asked
             error = raised
-        self._heard.put_nowait((self, error))
+        await self._heard.put((self, error))
 
 
 _END: Any = object()
