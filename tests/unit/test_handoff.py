@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from livekit.agents import AgentSession
+from livekit.agents import NOT_GIVEN, AgentSession
 from livekit.agents.llm import ChatContext, FunctionCall, FunctionCallOutput
 
 from assistant.catalog import Catalog
@@ -120,21 +120,34 @@ def test_what_is_said_while_a_tool_runs_comes_before_its_use() -> None:
     assert kinds == ["message", "message", "function_call", "function_call_output"]
 
 
+def transfer(name: str, *, is_error: bool = False) -> Item:
+    use = ToolUse(
+        name="transfer",
+        call_id="c",
+        arguments=json.dumps({"agent": name}),
+        output="",
+        is_error=is_error,
+    )
+    return Item(id="i", role="tool", text="", interrupted=False, at=1.0, tool=use)
+
+
 def test_whoever_takes_over_is_the_agent_who_talked_last(spec: AgentSpec) -> None:
     """A refused transfer, or one to an agent who is no longer there, changes nothing."""
-
-    def transfer(name: str, *, is_error: bool = False) -> Item:
-        use = ToolUse(
-            name="transfer",
-            call_id="c",
-            arguments=json.dumps({"agent": name}),
-            output="",
-            is_error=is_error,
-        )
-        return Item(id="i", role="tool", text="", interrupted=False, at=1.0, tool=use)
-
     known = {**spec.team, spec.name: spec}
     assert current_agent([], known) is None
     assert current_agent([transfer("nurse")], known) == "nurse"
     assert current_agent([transfer("nurse"), transfer("vault")], known) == "nurse"
     assert current_agent([transfer("nurse", is_error=True)], known) is None
+
+
+def test_who_only_writes_has_the_voice_of_the_conversation(tmp_path: Path) -> None:
+    """Nobody has keys for speech of who only writes: where callers speak, the first one serves."""
+    file = tmp_path / "agents.yaml"
+    agents = {**AGENTS, "reception": {**AGENTS["reception"], "modality": "voice"}}
+    document = {"version": 1, "default": "reception", "agents": agents}
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    first = Catalog.load(file).resolve(Overrides())
+    team = Team(first, VendorSettings(groq_api_key="k", assemblyai_api_key="k"), environ={})
+    team.prepare()
+    nurse = team.begin([transfer("nurse")])
+    assert (nurse.id, nurse.stt, nurse.tts) == ("nurse", NOT_GIVEN, NOT_GIVEN)

@@ -153,8 +153,9 @@ class Team:
             return self._models[spec.name]
         first = self._first
         same = spec.fallbacks == first.fallbacks
-        # Where both sides write, nobody's ears and voices are wanted, nor the keys for them.
-        writes = first.modality == "text"
+        # Where both sides write, nobody's ears and voices are wanted, nor the keys for them; who
+        # only writes elsewhere has none, and uses the conversation's.
+        writes = "text" in {first.modality, spec.modality}
         hears, speaks = same and spec.stt == first.stt, same and spec.tts == first.tts
         own = Stages(
             stt=None if writes or hears else stages.build_stt(spec, self._vendors),
