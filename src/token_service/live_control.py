@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from assistant import log
 from assistant.catalog import CatalogInForce, Overrides, UnknownAgentError
+from assistant.catalog.agent import AgentSpec
 from assistant.sessions.command import Command, HandOver, Outcome
 from assistant.sessions.errors import SessionNotFoundError
 from assistant.sessions.events import ControlSettled
@@ -91,11 +92,13 @@ class LiveControl:
     async def successor(self, session_id: str, name: str) -> HandOver:
         """The command that gives the conversation to an agent of agents.yaml.
 
-        Whom the session was started with is as it was started; anybody else gets its metadata.
+        Whom the session was started with is as it was started; anybody else gets its metadata, and
+        must be affordable: a budget in money needs a price for each of their models.
 
         Raises:
             NoSuchSuccessorError: there is no such agent.
-            OverrideNotAllowedError: the session's metadata lacks what its words need.
+            OverrideNotAllowedError: the session's metadata lacks what its words need, or a model
+                has no price.
         """
         if not is_session_id(session_id):
             raise SessionNotFoundError(session_id)
@@ -103,7 +106,12 @@ class LiveControl:
             session = await self._store.get(session_id)
         if name == session.agent:
             return HandOver(agent=name, spec=session.spec)
-        wanted = {"agent": name, "metadata": session.config.get("metadata")}
+        budget = AgentSpec.model_validate_json(session.spec).budget
+        wanted = {
+            "agent": name,
+            "metadata": session.config.get("metadata"),
+            "maxCost": budget.max_cost,
+        }
         try:
             spec = self._catalogs.now.resolve(Overrides.model_validate(wanted))
         except UnknownAgentError as error:

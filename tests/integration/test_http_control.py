@@ -51,6 +51,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     document = yaml.safe_load((PROJECT / "agents.yaml").read_text(encoding="utf-8"))
     own = document["agents"]["assistant"]
     document["agents"]["personal"] = {**own, "instructions": "You help {{ user_name }}."}
+    # What it costs nobody knows: the others' models alone have a price.
+    document["agents"]["dear"] = {**own, "llm": {"provider": "groq", "model": "dear-model"}}
+    document["prices"] = {
+        "currency": "EUR",
+        "models": {
+            "groq": {own["llm"]["model"]: {"input_tokens": 1, "output_tokens": 1}},
+            "assemblyai": {own["stt"]["model"]: {"audio_minute": 1}},
+            "inworld": {own["tts"]["model"]: {"characters": 1}},
+        },
+    }
     agents = folder / "agents.yaml"
     agents.write_text(yaml.safe_dump(document), encoding="utf-8")
     with running_stack(folder, **WITH_KEYS, ASSISTANT_AGENTS_FILE=str(agents)) as running:
@@ -140,11 +150,14 @@ def test_refusals_have_names(stack: Stack) -> None:
         named = {
             "sessionId": new_id(),
             "userId": "u",
-            "config": {"metadata": {"user_name": "Ada"}},
+            "config": {"metadata": {"user_name": "Ada"}, "maxCost": 5},
         }
         assert http.post("/api/session/start", json=named).status_code == 200
         path = f"/api/sessions/{named['sessionId']}/agent"
         assert http.post(path, json={"agent": "personal"}).status_code == 200
+        # A budget in money is not kept by an agent of which nobody knows what it costs.
+        unknown = http.post(path, json={"agent": "dear"})
+        assert "dear-model" in refused(unknown, 422, "override_not_allowed")["detail"]
     rows = stack.redis.xrange(keys.session_commands(str(named["sessionId"])))
     assert "You help Ada." in rows[0][1]["command"]
 
