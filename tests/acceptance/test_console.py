@@ -177,6 +177,11 @@ async def test_an_operator_talks_to_an_agent(system: System, tmp_path: Path) -> 
         await expect(said).to_be_visible(timeout=scaled(SHOWN_S) * 1000)
         await console.page.get_by_role("link", name="Sessions").click()
         await shows(console, f"#option-{session_id}", "active")
+        await console.page.locator(f"#option-{session_id}").click()
+        await console.page.get_by_label("Hand over to another agent").select_option("storyteller")
+        # The frame names whoever talks now.
+        named = frame.locator(".turn[data-who=agent] .who", has_text="Storyteller").first
+        await expect(named).to_be_visible(timeout=scaled(SHOWN_S) * 1000)
         await accessible(console, where="talking")
         await frame.locator("#close").click()
         assert await settled(system, session_id) == "ended"

@@ -18,11 +18,13 @@ import type { SessionEvent } from "./events";
 import { microphoneAllowed, openMicrophone } from "./microphone";
 import type { Event, Problem } from "./session";
 import { Speaker } from "./speaker";
-import { MAX_TURN_CHARS, type Reading, type Who } from "./transcript";
+import { MAX_TURN_CHARS, printable, type Reading, type Who } from "./transcript";
 import { asProblem, MediaError } from "./troubles";
 
 /** Source: the agent SDK's `types.py`. */
 const AGENT_STATE = "lk.agent.state";
+/** Of our worker, once the conversation was handed over: whose voice it is now. */
+const AGENT_TITLE = "assistant.title";
 const TRANSCRIPTION_TOPIC = "lk.transcription";
 const TRANSCRIPTION_FINAL = "lk.transcription_final";
 /** What a worker plays when no answer comes. */
@@ -56,6 +58,8 @@ const sleep = (durationS: number): Promise<void> =>
 export interface Hooks {
   event(event: Event): void;
   reading(reading: Reading): void;
+  /** Another agent has the conversation, and this is what it is called. */
+  named(title: string): void;
   voice(who: Who, track: MediaStreamTrack | null): void;
   /** The browser lets no sound out until the person clicks again. */
   soundBlocked(blocked: boolean): void;
@@ -244,6 +248,8 @@ export class Conversation {
   #seen(participant: Participant): void {
     if (!participant.isAgent || participant.isLocal) return;
     const state = participant.attributes[AGENT_STATE] ?? null;
+    const title = printable(participant.attributes[AGENT_TITLE] ?? "");
+    if (title !== "" && !this.#closed) this.hooks.named(title);
     this.#tell({ type: "agent", state, at: performance.now() });
   }
 

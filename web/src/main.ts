@@ -129,6 +129,7 @@ async function talk(microphone: boolean): Promise<void> {
   answers = new Answers();
   transcript.clear();
   view.clearTranscript();
+  view.callChosen();
   view.notice(null);
   meter.unlock();
   happen({ type: "start", microphone });
@@ -149,6 +150,7 @@ async function talk(microphone: boolean): Promise<void> {
       if (track === null) meter.deafen(who);
       else meter.listen(who, track);
     },
+    named: (title) => view.call(title),
     soundBlocked: (blocked) => (view.sound.hidden = !blocked),
     devicesKnown: () => void panel.refresh(),
   });
@@ -210,7 +212,7 @@ async function change(done: Promise<void> | undefined, otherwise: string): Promi
 
 const record = (): string => {
   const { turns } = transcript;
-  return asText(turns, state.since ?? turns[0]?.at ?? 0, view.agentTitle);
+  return asText(turns, state.since ?? turns[0]?.at ?? 0, (turn) => view.nameOf(turn));
 };
 
 async function copy(): Promise<void> {

@@ -4,13 +4,10 @@ import { clock } from "./clock";
 import type { Turn } from "./transcript";
 
 /** Lines such as "[0:05] You: What time is it?"; `since` is the page's clock at the beginning. */
-export function asText(turns: readonly Turn[], since: number, agent: string): string {
+export function asText(turns: readonly Turn[], since: number, nameOf: (turn: Turn) => string): string {
   return turns
     .filter((turn) => turn.text.trim() !== "")
-    .map((turn) => {
-      const who = turn.who === "user" ? "You" : agent;
-      return `[${clock((turn.at - since) / 1000)}] ${who}: ${turn.text.trim()}\n`;
-    })
+    .map((turn) => `[${clock((turn.at - since) / 1000)}] ${nameOf(turn)}: ${turn.text.trim()}\n`)
     .join("");
 }
 

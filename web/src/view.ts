@@ -51,6 +51,7 @@ export class View {
 
   #turns = new Map<string, HTMLElement>();
   #agentTitle = "Assistant";
+  #chosenTitle = "Assistant";
   #fixed: Choice | null = null;
 
   /** Shows that closing ends the conversation, where the page around drops the frame. */
@@ -76,10 +77,12 @@ export class View {
     this.voice.value = chosen !== null && voices.includes(chosen) ? chosen : "";
     this.#voiceField.hidden = voices.length < 2;
     this.#choices.hidden = this.#nothingToChoose;
-    this.#call(agent?.title ?? "Assistant");
+    this.#chosenTitle = agent?.title ?? "Assistant";
+    this.callChosen();
   }
 
-  #call(title: string): void {
+  /** Names whoever speaks for the other side from now on. */
+  call(title: string): void {
     this.#agentTitle = title;
     for (const element of [this.#legendAgent, this.#name]) setText(element, title);
   }
@@ -93,15 +96,16 @@ export class View {
     };
   }
 
-  /** The name under which the agent speaks. */
-  get agentTitle(): string {
-    return this.#agentTitle;
+  /** Who said a turn, as it is shown. */
+  nameOf(turn: Turn): string {
+    return this.#turns.get(turn.id)?.querySelector(".who")?.textContent ?? this.#agentTitle;
   }
 
   /** Takes the choice away: the page around has made it. */
   fix(choice: Choice): void {
     this.#fixed = choice;
-    if (choice.agent !== null && choice.agent !== this.agent.value) this.#call("Assistant");
+    if (choice.agent !== null && choice.agent !== this.agent.value) this.#chosenTitle = "Assistant";
+    this.callChosen();
     this.#choices.hidden = true;
   }
 
@@ -232,6 +236,11 @@ export class View {
     }
   }
 
+  /** Names the agent that is chosen again, whoever was given the last conversation. */
+  callChosen(): void {
+    this.call(this.#chosenTitle);
+  }
+
   clearTranscript(): void {
     this.keepOnly(new Set());
     this.#empty.hidden = false;
@@ -249,6 +258,9 @@ export class View {
     const who = document.createElement("span");
     who.className = "who";
     who.textContent = turn.who === "user" ? "You" : this.#agentTitle;
+    const before = this.#transcript.lastElementChild?.querySelector(".who")?.textContent;
+    // Another agent's words look like a new turn, though the same side goes on.
+    if (turn.who === "agent" && before !== this.#agentTitle) element.dataset["newcomer"] = "true";
     const words = document.createElement("p");
     words.className = "words";
     words.dir = "auto";

@@ -136,7 +136,7 @@ describe("the page", () => {
     expect(element("choices").hidden).toBe(true);
     expect(view.choice).toEqual({ agent: "tutor", voice: null });
     view.fix({ agent: "unlisted", voice: null });
-    expect([view.choice.agent, view.agentTitle]).toEqual(["unlisted", "Assistant"]);
+    expect([view.choice.agent, element("name").textContent]).toEqual(["unlisted", "Assistant"]);
   });
 
   it("keeps the keyboard where the action is", () => {
@@ -153,5 +153,24 @@ describe("the page", () => {
     expect(page).not.toMatch(/<style|\sstyle=|\son[a-z]+=|javascript:/i);
     expect(page.match(/<script/g)).toHaveLength(1);
     expect(page).not.toMatch(/(src|href)="(https?:)?\/\//);
+  });
+});
+
+describe("a conversation that is handed over", () => {
+  it("names each speaker, and begins a new turn where the same side goes on in another voice", () => {
+    const view = new View();
+    view.offer(AGENTS, { agent: "assistant", voice: null });
+    const turns = ["1", "2", "3"].map((id) => ({ id, who: "agent", text: id, final: true, at: 0 }) as const);
+    const [first, second, third] = turns as [(typeof turns)[0], (typeof turns)[0], (typeof turns)[0]];
+    view.turn(first);
+    view.call(HOSTILE);
+    view.turn(second);
+    view.turn(third);
+    expect(turns.map((turn) => view.nameOf(turn))).toEqual(["Assistant", HOSTILE, HOSTILE]);
+    const shown = Array.from(document.querySelectorAll<HTMLElement>(".turn"));
+    expect(shown.map((turn) => turn.dataset["newcomer"])).toEqual(["true", "true", undefined]);
+    expect(element("name").textContent).toBe(HOSTILE);
+    view.callChosen();
+    expect(element("name").textContent).toBe("Assistant");
   });
 });

@@ -68,6 +68,7 @@ class Assistant(Agent):
             tools=list(tools),
             **(models or {}),
         )
+        self.title = spec.title
         self._sentence = spec.greeting if said is None else spec.resume_sentence
         self._audio = audio
         self._wait_until_equipped = equipped

@@ -37,6 +37,7 @@ from assistant.worker.early_streams import EarlyStreams
 from assistant.worker.ensemble import Ensemble
 from assistant.worker.fence import SUPERSEDED, Fence
 from assistant.worker.inactivity import Inactivity
+from assistant.worker.introduction import Introduction
 from assistant.worker.journal import Journal
 from assistant.worker.last_words import last_words
 from assistant.worker.purse import Purse
@@ -259,6 +260,7 @@ class SessionJob:
     ) -> Books:
         """Everything that follows the conversation beside the SDK."""
         Journal(self._teller).follow(conversation)
+        Introduction(self._ctx.room).follow(conversation)
         spending.follow(conversation)
         self._books = Books(
             self._ctx,

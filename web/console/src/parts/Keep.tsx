@@ -17,7 +17,8 @@ function save(name: string, text: string): void {
   link.href = url;
   link.download = name;
   link.click();
-  URL.revokeObjectURL(url);
+  // Some browsers fetch it only after the click was handled.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
 export function Keep({ what, file, text }: Props): ReactNode {
