@@ -69,7 +69,8 @@ function options(element: Element, props: Props, onHover: (n: number | null) => 
   return {
     width: element.clientWidth,
     height: HEIGHT,
-    padding: [8, 8, 0, 0],
+    // At the right a time may stand under the very end of the axis.
+    padding: [8, 20, 0, 0],
     legend: { show: false },
     cursor: { y: false, points: { size: 7 }, drag: { x: false, y: false } },
     scales: { y: { range: (_, _min, max) => [0, max > 0 ? max * 1.12 : 1] } },
