@@ -141,6 +141,23 @@ async def test_a_silent_recognizer_is_replaced_and_gets_its_place_back() -> None
         await caller.leave()
 
 
+async def test_a_late_recognizer_is_not_heard_twice() -> None:
+    """However late the first one answers, before or after the second: each sentence comes once."""
+    async with stand_ins() as (url, http):
+        adapter = recognizers(url, http, ["first", "second"])
+        caller = Caller(adapter.stream(conn_options=OPTIONS))
+        said = []
+        for delay_s in (1.4, 2.0, 2.2):
+            fault = {"service": "assemblyai", "operation": "turn", "count": 1}
+            await order(url, http, kind="slow", delay_s=delay_s, **fault)
+            for sentence in ("What time is it?", "Tell me a joke."):
+                await caller.say(spoken(sentence))
+                said.append(plain(sentence))
+                await caller.is_understood(len(said))
+        assert [plain(text) for text in caller.finals] == said
+        await caller.leave()
+
+
 async def test_speech_is_not_lost_with_its_connection() -> None:
     """The only recognizer hangs up in the middle of a word: the whole sentence is understood."""
     async with stand_ins() as (url, http):

@@ -8,9 +8,9 @@ from typing import Any
 from livekit import rtc
 from livekit.agents import stt
 
-# Vendors ask for audio at about the pace of speech; a little tape is sent faster than that, so
-# that the caller does not wait as long again.
-REPLAY_SPEED = 4.0
+# Vendors ask for audio at about the pace of speech, and may refuse what comes faster (AssemblyAI:
+# "Client sent audio too fast"); some seconds at this pace are no more than a jittery network brings.
+REPLAY_SPEED = 1.5
 # Frames that wait while the tape is played: some minutes.
 MAX_WAITING = 6000
 

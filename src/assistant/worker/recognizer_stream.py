@@ -74,6 +74,8 @@ class RecognizersStream(stt.RecognizeStream):
         self._spoke_since = False
         self._opinions = 0
         self._opinion_at = 0.0
+        #: When the last final text came, with nothing said beyond it: no tape begins before.
+        self._understood_at = 0.0
         self._return_at: float | None = None
         self._return_after_s = owner.return_after_s
         self._ended = False
@@ -217,13 +219,15 @@ class RecognizersStream(stt.RecognizeStream):
         self._forward(line, event)
         if has_text:
             self._attention.words(final=final, now=time.monotonic())
-            if self._held:
-                # Both of them hear.
+            if self._asks_opinion():
+                # It was late, not deaf; of the other one the same words would be heard again.
                 await self._dismiss_spare()
         if has_text and final:
             self._opinions, self._opinion_at = 0, 0.0
             self._num_retries = 0
             self._main_heard = True
+            if self._attention.unheard_since is None:
+                self._understood_at = time.monotonic()
             await self._settle_return()
 
     def _forward(self, line: Line, event: stt.SpeechEvent) -> None:
@@ -247,13 +251,16 @@ class RecognizersStream(stt.RecognizeStream):
         """It found words where `main` found none."""
         main, self._main = self._main, spare
         self._spare, self._spare_until = None, None
-        held, self._held = self._held, []
-        for event in held:
-            await self._on_event(spare, event)
+        await self._say_held(spare)
         if main is not None:
             self._accuse(main)
             await main.aclose()
         self._plan_return()
+
+    async def _say_held(self, line: Line) -> None:
+        held, self._held = self._held, []
+        for event in held:
+            await self._on_event(line, event)
 
     async def _settle_return(self) -> None:
         """Both have to have heard the last utterance; then the better one goes on."""
@@ -312,8 +319,9 @@ class RecognizersStream(stt.RecognizeStream):
         if broken is not None:
             self._main = None
             await broken.aclose()
-            if self._asks_opinion():
+            if self._spare is not None and self._asks_opinion():
                 self._main, self._spare, self._spare_until = self._spare, None, None
+                await self._say_held(self._main)
                 return
             if broken.place + 1 >= len(self._owner.vendors):
                 raise APIConnectionError("no recognizer is left")
@@ -332,7 +340,7 @@ class RecognizersStream(stt.RecognizeStream):
     def _open(self, place: int, *, tape: bool) -> Line:
         now = time.monotonic()
         since = self._attention.unheard_since
-        begin = (now if since is None else since) - LEAD_S
+        begin = max((now if since is None else since) - LEAD_S, self._understood_at)
         replay = [frame for at, frame in self._tape if at >= begin] if tape else []
         stream = self._owner.vendors[place].stream(
             language=self._language,
