@@ -58,6 +58,30 @@ class SessionView(_Answer):
     detail: str | None = None
 
 
+class FleetWorker(_Answer):
+    id: str
+    jobs: int
+    max_jobs: int
+    warm: int
+    draining: bool
+    registered: bool
+
+
+class FleetSlots(_Answer):
+    limit: int
+
+
+class Fleet(_Answer):
+    """Who takes jobs; `slots.limit` is MAX_BOTS."""
+
+    slots: FleetSlots
+    workers: list[FleetWorker]
+
+    @property
+    def serving(self) -> list[FleetWorker]:
+        return [worker for worker in self.workers if worker.registered and not worker.draining]
+
+
 A = TypeVar("A", bound=_Answer)
 
 
@@ -115,6 +139,10 @@ class ServiceClient:
         headers = {"X-Session-Key": session_key} if session_key else {}
         path = f"/api/sessions/{quote(session_id, safe='')}"
         return await self._request(SessionView, "GET", path, headers=headers)
+
+    async def fleet(self) -> Fleet:
+        """Only for a secret key, or where the service has no keys."""
+        return await self._request(Fleet, "GET", "/stats")
 
     async def _request(self, answer: type[A], method: str, path: str, **options: Any) -> A:
         if self._http is None:

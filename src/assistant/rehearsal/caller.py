@@ -19,7 +19,7 @@ from assistant.rehearsal.errors import (
     RoomRefusedError,
     WaitTimedOutError,
 )
-from assistant.rehearsal.listener import Listener
+from assistant.rehearsal.listener import MAX_KEPT_FRAMES, Listener
 from assistant.rehearsal.microphone import Microphone, Spoken
 from assistant.rehearsal.presence import BUSY_STATES, AgentSeen, Presence, is_agent
 from assistant.rehearsal.speech import Speech
@@ -60,16 +60,17 @@ class Caller:
     """One participant with a microphone and an ear.
 
     All times are readings of `time.monotonic()`. Every wait raises `WaitTimedOutError` after its
-    timeout and `CallerDisconnectedError` when the room is gone.
+    timeout and `CallerDisconnectedError` when the room is gone. `keeps_audio`: what is heard can be
+    listened to again, at 6 MB a minute; without it only its times are known.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, keeps_audio: bool = True) -> None:
         self._url = url
         self._token = token
         self._room = rtc.Room()
         self._bell = Bell()
         self._microphone = Microphone()
-        self._listener = Listener(self._bell)
+        self._listener = Listener(self._bell, kept_frames=MAX_KEPT_FRAMES if keeps_audio else 0)
         self._transcript = Transcript(self._bell)
         self._presence = Presence(self._bell)
         self._tasks: set[asyncio.Task[None]] = set()

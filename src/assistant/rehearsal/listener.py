@@ -29,10 +29,14 @@ class _Track:
 
 
 class Listener:
-    """Hears every track it is given; rings the bell when a sound begins."""
+    """Hears every track it is given; rings the bell when a sound begins.
 
-    def __init__(self, bell: Bell) -> None:
+    `kept_frames`: what is kept of each track to be listened to again.
+    """
+
+    def __init__(self, bell: Bell, *, kept_frames: int = MAX_KEPT_FRAMES) -> None:
         self._bell = bell
+        self._kept_frames = kept_frames
         self._tracks: list[_Track] = []
 
     async def listen(self, track: rtc.Track) -> None:
@@ -50,7 +54,7 @@ class Listener:
             async for event in stream:
                 at = time.monotonic()
                 samples = np.frombuffer(event.frame.data, dtype=np.int16)
-                if len(heard.frames) < MAX_KEPT_FRAMES:
+                if len(heard.frames) < self._kept_frames:
                     heard.frames.append(Frame(samples, at))
                 if heard.tracker.feed(samples, at):
                     self._bell.ring()

@@ -87,6 +87,7 @@ class Call:
         user_id: str = "rehearsal",
         config: dict[str, Any] | None = None,
         on_line: Callable[[Line], None] | None = None,
+        keeps_audio: bool = True,
     ) -> None:
         self.session_id = session_id or f"call-{uuid.uuid4().hex[:12]}"
         self.turns: list[Turn] = []
@@ -94,6 +95,7 @@ class Call:
         self._user_id = user_id
         self._config = config
         self._on_line = on_line
+        self._keeps_audio = keeps_audio
         self._session_key: str | None = None
         self._caller: Caller | None = None
         self._started_at: float | None = None
@@ -200,6 +202,23 @@ class Call:
     async def session(self) -> SessionView:
         return await self._service.session(self.session_id, session_key=self._session_key)
 
+    async def ensure_over(self) -> bool:
+        """Whether the session is over or about to be; one that still lives is ended first.
+
+        For whoever left the call in a hurry, and must not leave a session behind.
+        """
+        try:
+            if (await self.session()).status in OVER | {"ending"}:
+                return True
+            return (await self._service.end(self.session_id, session_key=self._session_key)).success
+        except ServiceRefusedError as error:
+            return error.status == 404
+
+    @property
+    def agent(self) -> AgentSeen | None:
+        """The agent that was waited for; None: it has not come."""
+        return self._agent
+
     def report(self) -> CallReport:
         """The figures so far; the agent must have been waited for."""
         if self._agent is None:
@@ -223,7 +242,7 @@ class Call:
         )
 
     async def _join(self, grant: Grant) -> Caller:
-        caller = Caller(grant.url, grant.token)
+        caller = Caller(grant.url, grant.token, keeps_audio=self._keeps_audio)
         if self._on_line is not None:
             caller.on_line(self._on_line)
         return await caller.__aenter__()
