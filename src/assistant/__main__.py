@@ -237,6 +237,86 @@ def call(
     raise typer.Exit(asyncio.run(run_call(options)))
 
 
+@cli.command()
+def load(
+    callers: Annotated[int, typer.Option(help="How many call; with --find-capacity, at most.")] = 4,
+    ramp: Annotated[float, typer.Option(help="Seconds from the first call to the last.")] = 0.0,
+    turns: Annotated[int, typer.Option(help="Turns that each takes in a call.")] = 3,
+    calls: Annotated[int, typer.Option(help="Calls that each makes, one after another.")] = 1,
+    think: Annotated[float, typer.Option(help="Seconds of thought before a turn.")] = 1.0,
+    limit: Annotated[float, typer.Option(help="Seconds after which all calls end.")] = 600.0,
+    find_capacity: Annotated[
+        bool, typer.Option("--find-capacity", help="Raise the callers until the bar is missed.")
+    ] = False,
+    bar_turn_p95: Annotated[
+        float | None, typer.Option(help="Seconds of the end of speech -> reply heard, p95.")
+    ] = None,
+    bar_join_p95: Annotated[
+        float | None, typer.Option(help="Seconds of the start -> agent in the room, p95.")
+    ] = None,
+    bar_answered: Annotated[
+        float, typer.Option(help="Share of turns that must be answered.", min=0, max=1)
+    ] = 1.0,
+    starts_per_minute: Annotated[
+        float | None, typer.Option(help="Real callers expected, for the advice.", min=0.01)
+    ] = None,
+    call_length: Annotated[
+        float | None, typer.Option(help="Seconds of a real call, for the advice.", min=1)
+    ] = None,
+    say: Annotated[list[str] | None, typer.Option(help="What to say; repeat for more.")] = None,
+    wav: Annotated[list[Path] | None, typer.Option(help="WAV files to play instead.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Where to write the report.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Where to draw it, as SVG.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the times of thought.")] = 1,
+    agent: Annotated[str | None, typer.Option(help="Agent of agents.yaml.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="The service; that of `make up` if left out.")
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(help="Key for the service.", envvar="ASSISTANT_KEY")
+    ] = None,
+) -> None:
+    """Call a deployment with many callers at once, and see what it carries.
+
+    The callers take CPU too: on the machine of the workers, they compete with them.
+    Exit code 1: a bar was missed. 2: wrong options. 130: Ctrl-C, which ends every session begun.
+    """
+    import logging
+
+    from assistant.rehearsal.load.command import LoadOptions
+    from assistant.rehearsal.load.command import load as run_load
+    from assistant.rehearsal.load.plan import LoadPlan
+    from assistant.rehearsal.load.verdict import Bars
+
+    # What fails in the SDK reaches the report as a failed call.
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)
+    options = LoadOptions(
+        plan=LoadPlan(
+            callers=callers,
+            ramp_s=ramp,
+            turns=turns,
+            calls=calls,
+            think_s=think,
+            limit_s=limit,
+            seed=seed,
+        ),
+        bars=Bars(turn_p95_s=bar_turn_p95, join_p95_s=bar_join_p95, answered=bar_answered),
+        say=tuple(say or ()),
+        wav=tuple(wav or ()),
+        url=url,
+        agent=agent,
+        key=key,
+        finds_capacity=find_capacity,
+        starts_per_minute=starts_per_minute,
+        call_s=call_length,
+        json_file=json_file,
+        plot_file=plot,
+    )
+    raise typer.Exit(asyncio.run(run_load(options)))
+
+
 def _console() -> "Console":
     from rich.console import Console
 

@@ -64,6 +64,14 @@ PURE = (
     "assistant.sessions.store.codec",
     "assistant.sessions.store.keys",
     "assistant.sessions.store.server",
+    "assistant.rehearsal.load.plan",
+    "assistant.rehearsal.load.figures",
+    "assistant.rehearsal.load.verdict",
+    "assistant.rehearsal.load.capacity",
+    "assistant.rehearsal.load.refill",
+    "assistant.rehearsal.load.advice",
+    "assistant.rehearsal.load.chart",
+    "assistant.rehearsal.load.report",
 )
 # The command line imports what a command needs when it runs it.
 LAZY = "assistant.__main__"

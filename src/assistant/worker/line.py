@@ -9,7 +9,7 @@ from livekit import rtc
 from livekit.agents import stt
 
 # Vendors ask for audio at about the pace of speech, and may refuse what comes faster (AssemblyAI:
-# "Client sent audio too fast"); some seconds at this pace are no more than a jittery network brings.
+# "Client sent audio too fast"); some seconds at this pace are no more than a poor network brings.
 REPLAY_SPEED = 1.5
 # Frames that wait while the tape is played: some minutes.
 MAX_WAITING = 6000
