@@ -74,7 +74,7 @@ class RecognizersStream(stt.RecognizeStream):
         self._spoke_since = False
         self._opinions = 0
         self._opinion_at = 0.0
-        #: When the last final text came, with nothing said beyond it: no tape begins before.
+        #: When nothing that had been said lacked its final text: no tape begins before.
         self._understood_at = 0.0
         self._return_at: float | None = None
         self._return_after_s = owner.return_after_s
@@ -83,9 +83,15 @@ class RecognizersStream(stt.RecognizeStream):
 
     def voice(self, *, speaking: bool) -> None:
         self._attention.voice(speaking=speaking, now=time.monotonic())
+        self._note_understood()
         self._spoke_since = self._spoke_since or speaking
         with suppress(asyncio.QueueFull):  # there is enough to wake up for
             self._heard.put_nowait(_Tick())
+
+    def _note_understood(self) -> None:
+        # Text may come a moment before the end of the last sound that belongs to it.
+        if self._attention.unheard_since is None:
+            self._understood_at = time.monotonic()
 
     async def _run(self) -> None:
         reading = asyncio.create_task(self._read(), name="recognizers input")
@@ -226,8 +232,7 @@ class RecognizersStream(stt.RecognizeStream):
             self._opinions, self._opinion_at = 0, 0.0
             self._num_retries = 0
             self._main_heard = True
-            if self._attention.unheard_since is None:
-                self._understood_at = time.monotonic()
+            self._note_understood()
             await self._settle_return()
 
     def _forward(self, line: Line, event: stt.SpeechEvent) -> None:
