@@ -115,9 +115,6 @@ class Team:
     async def close(self) -> None:
         await self._toolbox.close()
 
-    def knows(self, name: str) -> bool:
-        return name in self._specs
-
     def _successor(self, name: str, conversation: AgentSession[Any]) -> Assistant:
         return self._agent(self._specs[name], before=conversation)
 

@@ -100,11 +100,6 @@ class Page:
     cursor: str | None
 
 
-def event_of(delivery_id: str) -> str:
-    """The id of the event, the same for each endpoint."""
-    return delivery_id.rpartition(".")[2]
-
-
 def webhook_id(delivery_id: str) -> str:
     """What receivers know it by: the event's id, the same at every attempt and endpoint."""
     return f"evt_{delivery_id.rpartition('.')[2]}"
