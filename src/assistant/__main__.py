@@ -44,7 +44,7 @@ def start() -> None:
     Exit code 0: everything finished. 1: conversations were cut short. 2: wrong configuration.
     """
     from assistant.catalog.catalog import Catalog
-    from assistant.worker.preflight import check_keys
+    from assistant.worker.process.preflight import check_keys
 
     hangup = Hangup()
     settings = read(WorkerSettings, os.environ)
@@ -61,7 +61,7 @@ def start() -> None:
 @cli.command()
 def dev() -> None:
     """Run the worker, and restart it whenever its code or agents.yaml changes."""
-    from assistant.worker.reload import run
+    from assistant.worker.process.reload import run
 
     settings = read(WorkerSettings, os.environ)
     paths = [Path(__file__).parent, Path(settings.agents_file)]
@@ -85,7 +85,7 @@ def connect(
     """Let an agent join one room directly: no dispatch, no Redis, no session."""
     from assistant.catalog.catalog import Catalog
     from assistant.worker.connecting import Connection
-    from assistant.worker.preflight import check_keys
+    from assistant.worker.process.preflight import check_keys
 
     connection = Connection.plan(os.environ, url=url, room=room, session_id=session_id, token=token)
     os.environ.update(connection.environ)  # the job process reads its settings from there
@@ -169,7 +169,7 @@ def console(
 @cli.command()
 def check() -> None:
     """Validate agents.yaml and the environment, and print what would run."""
-    from assistant.worker.report import print_report
+    from assistant.worker.process.report import print_report
 
     raise typer.Exit(print_report(os.environ))
 
@@ -186,7 +186,7 @@ def schema() -> None:
 def download_files() -> None:
     """Fetch the weights that the agents' plugins want; only the turn-detector extra has any."""
     from assistant.catalog.catalog import Catalog
-    from assistant.worker.downloads import download
+    from assistant.worker.process.downloads import download
 
     path = os.environ.get("ASSISTANT_AGENTS_FILE") or "agents.yaml"
     fetched = download(Catalog.load(path))

@@ -18,8 +18,8 @@ from assistant.rehearsal.scenario import Call
 from assistant.rehearsal.speech import speak
 from assistant.rehearsal.transcript import TOPIC, Transcript, Who
 from assistant.rehearsal.waveform import SAMPLE_RATE_HZ
-from assistant.worker.speech_cache import SpeechCache
-from assistant.worker.spoken import CHARS_PER_S
+from assistant.worker.speaking.speech_cache import SpeechCache
+from assistant.worker.speaking.spoken import CHARS_PER_S
 from tests.acceptance.system import PROJECT, System, running_system
 from tests.timing import scaled
 

@@ -218,7 +218,7 @@ def watchdogs(pid: int) -> list[psutil.Process]:
     found = []
     for process in family(pid):
         with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
-            if "assistant.worker.watchdog" in process.cmdline():
+            if "assistant.worker.process.watchdog" in process.cmdline():
                 found.append(process)
     return found
 

@@ -15,9 +15,9 @@ from livekit.plugins import assemblyai, inworld
 from assistant.local_stack.stand_ins.pcm import Samples
 from assistant.local_stack.stand_ins.server import serving
 from assistant.local_stack.stand_ins.settings import StandInSettings
-from assistant.worker.recognizer_stream import RecognizersStream
-from assistant.worker.recognizers import Recognizers
-from assistant.worker.voices import Voices
+from assistant.worker.hearing.recognizer_stream import RecognizersStream
+from assistant.worker.hearing.recognizers import Recognizers
+from assistant.worker.speaking.voices import Voices
 from tests.integration.test_stand_in_assemblyai import FRAME, RATE, order, plain, spoken
 from tests.timing import scaled
 

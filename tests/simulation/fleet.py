@@ -16,7 +16,7 @@ from assistant.sessions.record import agent_identity
 from assistant.sessions.store.records import SessionStore
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, BEAT_TTL_S, Beat, Heard
 from assistant.worker.fence import Fence
-from assistant.worker.reporter import Reporter
+from assistant.worker.record.reporter import Reporter
 from tests.simulation.clock import wall
 from tests.simulation.livekit import GHOST_S, SimLiveKit
 

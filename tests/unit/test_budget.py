@@ -28,9 +28,9 @@ from assistant.sessions import events as ev
 from assistant.sessions.record import Reason, Session, State
 from assistant.sessions.usage import Spent, Usage
 from assistant.settings import VendorSettings
-from assistant.worker.last_words import last_words, warning_at
-from assistant.worker.purse import Purse
-from assistant.worker.spending import Spending
+from assistant.worker.limits.last_words import last_words, warning_at
+from assistant.worker.limits.purse import Purse
+from assistant.worker.limits.spending import Spending
 from assistant.worker.team import Team
 from tests.timing import scaled
 

@@ -12,7 +12,7 @@ import yaml
 from structlog.testing import capture_logs
 
 from assistant.catalog import Catalog, CatalogInForce, read_again
-from assistant.worker.keeping import held
+from assistant.worker.process.keeping import held
 from tests.timing import scaled
 
 SHIPPED = Path(__file__).parents[2] / "agents.yaml"

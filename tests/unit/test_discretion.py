@@ -4,8 +4,8 @@ import json
 
 from assistant.catalog.report import Report
 from assistant.sessions.item import MAX_ITEM_CHARS, Item, ToolUse
-from assistant.worker.analysis import Analysis
-from assistant.worker.discretion import NOTHING, Discretion
+from assistant.worker.record.analysis import Analysis
+from assistant.worker.record.discretion import NOTHING, Discretion
 
 CARD = "4111 1111 1111 1111"
 

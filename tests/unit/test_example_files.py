@@ -7,7 +7,7 @@ import pytest
 
 from assistant.catalog import Catalog
 from assistant.catalog.tools import PythonTool
-from assistant.worker.report import print_report
+from assistant.worker.process.report import print_report
 from assistant.worker.tools import python_function
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

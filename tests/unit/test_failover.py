@@ -2,9 +2,9 @@
 
 import pytest
 
-from assistant.worker.attention import FINAL_PATIENCE_S, LONG_SPEECH_S, Attention
-from assistant.worker.silence import Wait
-from assistant.worker.spoken import Spoken, Written
+from assistant.worker.hearing.attention import FINAL_PATIENCE_S, LONG_SPEECH_S, Attention
+from assistant.worker.speaking.silence import Wait
+from assistant.worker.speaking.spoken import Spoken, Written
 
 TEXT = "The train leaves at nine. Please be there in time, with your ticket!"
 PATIENCE_S = 2.0

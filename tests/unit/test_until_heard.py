@@ -6,7 +6,7 @@ import pytest
 from livekit import rtc
 from livekit.agents.voice import io
 
-from assistant.worker.until_heard import UntilHeard
+from assistant.worker.speaking.until_heard import UntilHeard
 
 FRAME = rtc.AudioFrame.create(24000, 1, 480)
 

@@ -10,7 +10,7 @@ from livekit.agents.llm import LLM, ChatChunk, ChoiceDelta, CompletionUsage, LLM
 
 from assistant.catalog.report import Report
 from assistant.sessions.item import Item, ToolUse
-from assistant.worker.analysis import MAX_TRANSCRIPT_CHARS, Tokens, analyse, as_lines, parsed
+from assistant.worker.record.analysis import MAX_TRANSCRIPT_CHARS, Tokens, analyse, as_lines, parsed
 
 SCHEMA = {
     "type": "object",

@@ -24,7 +24,7 @@ from assistant.errors import SettingsError
 from assistant.settings import VendorSettings
 from assistant.worker import pipeline, stages
 from assistant.worker.errors import MissingExtraError
-from assistant.worker.preflight import check_keys
+from assistant.worker.process.preflight import check_keys
 from assistant.worker.providers import inference as inference_builder
 from assistant.worker.providers import registry
 from assistant.worker.providers import silero as silero_builder

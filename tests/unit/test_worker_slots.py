@@ -2,7 +2,7 @@
 
 import pytest
 
-from assistant.worker.slots import TARGET_LOAD, Slots
+from assistant.worker.process.slots import TARGET_LOAD, Slots
 
 
 def test_a_promised_job_counts_until_its_process_has_it() -> None:

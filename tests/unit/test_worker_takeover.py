@@ -8,7 +8,7 @@ from assistant.catalog.agent import AgentSpec
 from assistant.catalog.catalog import Catalog
 from assistant.sessions.item import Item
 from assistant.worker.agent import Assistant, consent_owed
-from assistant.worker.inactivity import Inactivity
+from assistant.worker.limits.inactivity import Inactivity
 from tests.timing import scaled
 
 

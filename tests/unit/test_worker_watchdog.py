@@ -13,7 +13,7 @@ from tests.timing import scaled
 TIMEOUT_S = 2.0
 BEATING = f"""
 import asyncio, sys
-from assistant.worker.watchdog import Watchdog
+from assistant.worker.process.watchdog import Watchdog
 async def main():
     async with asyncio.TaskGroup() as tasks:
         watch = tasks.create_task(Watchdog(timeout_s={TIMEOUT_S}).run())

@@ -21,7 +21,7 @@ from assistant.catalog.agent import AgentSpec
 from assistant.redaction import redacted
 from assistant.sessions.direction import Fact
 from assistant.sessions.item import Item, ToolUse
-from assistant.worker.purse import Purse
+from assistant.worker.limits.purse import Purse
 from assistant.worker.tools.calling import SdkTool
 
 

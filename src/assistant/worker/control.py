@@ -26,10 +26,10 @@ from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.item import Item
 from assistant.sessions.store.commands import CommandReader, CommandStore
 from assistant.worker.agent import Assistant, consent_owed, message_of
-from assistant.worker.inactivity import Inactivity
-from assistant.worker.promises import Promises
+from assistant.worker.limits.inactivity import Inactivity
+from assistant.worker.record.teller import Teller
+from assistant.worker.speaking.promises import Promises
 from assistant.worker.team import Team, talking_agent
-from assistant.worker.teller import Teller
 
 RETRY_S = 0.5
 # What is being said stops within 0.1 s; a voice that does not stop must not stop everything else.

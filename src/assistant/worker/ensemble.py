@@ -5,9 +5,9 @@ from typing import Any
 
 from livekit.agents import AgentSession
 
-from assistant.worker.recognizers import Recognizers
+from assistant.worker.hearing.recognizers import Recognizers
+from assistant.worker.speaking.voices import Voices
 from assistant.worker.stages import Stages
-from assistant.worker.voices import Voices
 
 
 class Ensemble:

@@ -28,29 +28,29 @@ from assistant.sessions.store.commands import BLOCK_S, CommandReader, CommandSto
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.usage import Spent, together
 from assistant.worker import pipeline, stages
-from assistant.worker.away import AwayPrompts
-from assistant.worker.books import Books
 from assistant.worker.control import Control
-from assistant.worker.dead_air import DeadAirGuard
-from assistant.worker.discretion import Discretion
-from assistant.worker.early_streams import EarlyStreams
 from assistant.worker.ensemble import Ensemble
 from assistant.worker.fence import SUPERSEDED, Fence
-from assistant.worker.inactivity import Inactivity
+from assistant.worker.hearing.early_streams import EarlyStreams
 from assistant.worker.introduction import Introduction
-from assistant.worker.journal import Journal
-from assistant.worker.last_words import last_words
-from assistant.worker.purse import Purse
-from assistant.worker.recorder import recorder_for
-from assistant.worker.reporter import Reporter
-from assistant.worker.sentences import Sentences
+from assistant.worker.limits.away import AwayPrompts
+from assistant.worker.limits.inactivity import Inactivity
+from assistant.worker.limits.last_words import last_words
+from assistant.worker.limits.purse import Purse
+from assistant.worker.limits.spending import Spending
+from assistant.worker.process.setup import Kit, kit_of
+from assistant.worker.record.books import Books
+from assistant.worker.record.discretion import Discretion
+from assistant.worker.record.journal import Journal
+from assistant.worker.record.recorder import recorder_for
+from assistant.worker.record.reporter import Reporter
+from assistant.worker.record.teller import Teller
+from assistant.worker.record.troubles import Troubles
 from assistant.worker.sessionless import run_without_session
-from assistant.worker.setup import Kit, kit_of
-from assistant.worker.spending import Spending
+from assistant.worker.speaking.dead_air import DeadAirGuard
+from assistant.worker.speaking.sentences import Sentences
+from assistant.worker.speaking.until_heard import UntilHeard
 from assistant.worker.team import Team
-from assistant.worker.teller import Teller
-from assistant.worker.troubles import Troubles
-from assistant.worker.until_heard import UntilHeard
 
 # Somebody deleted the room, which ends the session whoever it was.
 _ROOM_GONE = frozenset({rtc.DisconnectReason.ROOM_DELETED, rtc.DisconnectReason.ROOM_CLOSED})

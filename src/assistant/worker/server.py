@@ -28,16 +28,17 @@ from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, Beat, WorkerRegistry
 from assistant.settings import WorkerSettings
-from assistant.worker import health, job
-from assistant.worker.keeping import CatalogKeeper, check_models
-from assistant.worker.pool import JobProcessSeen, Pool
+from assistant.worker import job
+from assistant.worker.process import health
+from assistant.worker.process.keeping import CatalogKeeper, check_models
+from assistant.worker.process.pool import JobProcessSeen, Pool
+from assistant.worker.process.setup import Setup
+from assistant.worker.process.slots import Slots
+from assistant.worker.process.watchdog import Watchdog
 from assistant.worker.providers import registry
-from assistant.worker.recorder import spool_folder
-from assistant.worker.reporter import Reporter
-from assistant.worker.setup import Setup
-from assistant.worker.slots import Slots
-from assistant.worker.spool import empty_spool
-from assistant.worker.watchdog import Watchdog
+from assistant.worker.record.recorder import spool_folder
+from assistant.worker.record.reporter import Reporter
+from assistant.worker.record.spool import empty_spool
 
 # A cold machine needs a few seconds to import the SDK and map the models for the first process.
 INITIALIZE_TIMEOUT_S = 30.0
@@ -62,7 +63,7 @@ _log = log.get(__name__)
 
 def preload_modules(catalog: Catalog) -> list[str]:
     """What the forkserver imports once, so that every job process has it from birth."""
-    return [*registry.modules_for(catalog.agents.values()), "assistant.worker.warmup"]
+    return [*registry.modules_for(catalog.agents.values()), "assistant.worker.process.warmup"]
 
 
 def build_server(settings: WorkerSettings, catalog: Catalog, **options: Any) -> AgentServer:

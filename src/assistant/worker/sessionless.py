@@ -8,7 +8,7 @@ from assistant import log
 from assistant.catalog.overrides import Overrides
 from assistant.worker import pipeline, stages
 from assistant.worker.ensemble import Ensemble
-from assistant.worker.setup import Kit
+from assistant.worker.process.setup import Kit
 from assistant.worker.team import Team
 
 _log = log.get(__name__)

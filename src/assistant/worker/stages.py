@@ -8,9 +8,9 @@ from livekit.agents import llm, stt, tts
 
 from assistant.catalog.agent import AgentSpec
 from assistant.settings import VendorSettings
+from assistant.worker.hearing.recognizers import Recognizers
 from assistant.worker.providers import registry
-from assistant.worker.recognizers import Recognizers
-from assistant.worker.voices import Voices
+from assistant.worker.speaking.voices import Voices
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from assistant.sessions.item import Item
 from assistant.settings import VendorSettings
 from assistant.worker import stages
 from assistant.worker.agent import Assistant, none_made
-from assistant.worker.purse import Purse
+from assistant.worker.limits.purse import Purse
 from assistant.worker.stages import Stages
 from assistant.worker.tools.allowance import Allowance
 from assistant.worker.tools.calling import SdkTool

@@ -12,7 +12,7 @@ from assistant import log
 from assistant.catalog.agent import AgentSpec, Limits
 from assistant.sessions import events as ev
 from assistant.sessions.record import Reason, Session
-from assistant.worker.purse import Purse
+from assistant.worker.limits.purse import Purse
 
 LOOK_S = 0.2
 # For the answer that is being spoken, and the farewell behind it.

@@ -23,7 +23,7 @@ from livekit.agents.utils import is_given, shortuuid
 
 from assistant import log
 from assistant.worker.errors import SilentVendorError
-from assistant.worker.spoken import CLOSE_S, Spoken, Written
+from assistant.worker.speaking.spoken import CLOSE_S, Spoken, Written
 
 LOOK_S = 0.05
 CLOSE_TIMEOUT_S = 0.5

@@ -6,8 +6,8 @@ from typing import Any
 
 from assistant import log
 from assistant.sessions import events as ev
+from assistant.worker.record.teller import Teller
 from assistant.worker.stages import Stage, Stages
-from assistant.worker.teller import Teller
 
 # A vendor that fails on and on is one fact, not one a second.
 SAME_AGAIN_S = 5.0

@@ -7,8 +7,8 @@ from assistant.sessions import events as ev
 from assistant.sessions.item import Item
 from assistant.sessions.metadata import JobMetadata
 from assistant.sessions.usage import Spent
-from assistant.worker.discretion import NOTHING, Discretion
-from assistant.worker.reporter import Reporter
+from assistant.worker.record.discretion import NOTHING, Discretion
+from assistant.worker.record.reporter import Reporter
 
 
 class Teller:

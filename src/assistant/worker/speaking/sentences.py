@@ -12,7 +12,7 @@ from livekit.agents.voice import SpeechHandle
 
 from assistant.catalog.agent import AgentSpec
 from assistant.settings import WorkerSettings
-from assistant.worker.speech_cache import SpeechCache, played
+from assistant.worker.speaking.speech_cache import SpeechCache, played
 
 CACHE_NAME = "livekit-voice-assistant/speech"
 # The first caller's greeting is on its way to the same vendor.

@@ -21,7 +21,7 @@ from livekit.agents import (
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS
 from livekit.agents.utils import AudioBuffer
 
-from assistant.worker.recognizer_stream import RecognizersStream
+from assistant.worker.hearing.recognizer_stream import RecognizersStream
 
 # A vendor that failed is tried again after so long.
 RETURN_AFTER_S = 5.0

@@ -17,12 +17,12 @@ from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.records import SessionStore
 from assistant.sessions.usage import Usage
 from assistant.settings import VendorSettings
-from assistant.worker.analysis import Tokens, analyse, nothing_of
-from assistant.worker.purse import Purse
-from assistant.worker.recorder import ON, Recorder
-from assistant.worker.spending import Spending
+from assistant.worker.limits.purse import Purse
+from assistant.worker.limits.spending import Spending
+from assistant.worker.record.analysis import Tokens, analyse, nothing_of
+from assistant.worker.record.recorder import ON, Recorder
+from assistant.worker.record.teller import Teller
 from assistant.worker.stages import build_llm
-from assistant.worker.teller import Teller
 
 # A report takes more words than a spoken answer, to which the agent's own limit is set.
 MAX_ANSWER_TOKENS = 2000

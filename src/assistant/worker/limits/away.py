@@ -7,8 +7,8 @@ from livekit.agents import AgentSession, UserStateChangedEvent
 from assistant.catalog.agent import Away
 from assistant.sessions import events as ev
 from assistant.sessions.record import Reason
-from assistant.worker.inactivity import Inactivity
-from assistant.worker.teller import Teller
+from assistant.worker.limits.inactivity import Inactivity
+from assistant.worker.record.teller import Teller
 
 
 class AwayPrompts:

@@ -10,7 +10,7 @@ from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.recordings import Recordings, RecordingsError
 from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.records import SessionStore
-from assistant.worker.recorder import Spooled, spooled, store
+from assistant.worker.record.recorder import Spooled, spooled, store
 
 LOOK_EVERY_S = 5.0
 # While the place is away, trying every file every few seconds helps nobody.

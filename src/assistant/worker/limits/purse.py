@@ -11,7 +11,7 @@ from assistant.catalog.budget import Budget
 from assistant.catalog.prices import Prices
 from assistant.catalog.providers import LlmOptions
 from assistant.sessions.usage import Spent, Usage, together
-from assistant.worker.spending import cost_of, priced
+from assistant.worker.limits.spending import cost_of, priced
 from assistant.worker.tools.allowance import BYTES_PER_TOKEN
 
 NOTHING = Spent()

@@ -18,8 +18,8 @@ from assistant import log
 from assistant.catalog.fallbacks import DeadAir
 from assistant.sessions import events as ev
 from assistant.sessions.record import Reason
-from assistant.worker.silence import Wait
-from assistant.worker.teller import Teller
+from assistant.worker.record.teller import Teller
+from assistant.worker.speaking.silence import Wait
 
 LOOK_S = 0.1
 TRACK_NAME = "apology"

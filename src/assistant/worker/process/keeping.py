@@ -15,10 +15,10 @@ from assistant.catalog.tools import PythonTool
 from assistant.errors import SettingsError
 from assistant.hangup import Hangup
 from assistant.worker.errors import MissingExtraError, RestartNeededError, WeightsMissingError
-from assistant.worker.pool import Pool
-from assistant.worker.preflight import check_keys
+from assistant.worker.process.pool import Pool
+from assistant.worker.process.preflight import check_keys
+from assistant.worker.process.setup import Setup
 from assistant.worker.providers import registry
-from assistant.worker.setup import Setup
 
 _log = log.get(__name__)
 

@@ -14,7 +14,7 @@ from livekit.agents.llm import ChatMessage, FunctionCall, FunctionCallOutput
 from assistant import log
 from assistant.sessions import events as ev
 from assistant.sessions.item import Item, ToolUse
-from assistant.worker.teller import Teller
+from assistant.worker.record.teller import Teller
 from assistant.worker.turns import TurnReport, Turns
 
 _log = log.get(__name__)

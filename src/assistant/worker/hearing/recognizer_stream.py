@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from livekit import rtc
 from livekit.agents import APIConnectionError, APIConnectOptions, NotGivenOr, stt
 
-from assistant.worker.attention import Attention
 from assistant.worker.errors import SilentVendorError
-from assistant.worker.line import Line
+from assistant.worker.hearing.attention import Attention
+from assistant.worker.hearing.line import Line
 
 if TYPE_CHECKING:
-    from assistant.worker.recognizers import Recognizers
+    from assistant.worker.hearing.recognizers import Recognizers
 
 TAPE_S = 20.0
 # Of the tape from before the voice was noticed; and where there is no speech to say again.
