@@ -4,14 +4,13 @@ Source: the vendor's "Message Sequence" and API reference pages, and what the Li
 and reads.
 """
 
-import asyncio
 import json
 import time
 import uuid
 from typing import Any, Literal
 
 import structlog
-from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+from aiohttp import WSCloseCode, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from assistant.local_stack.stand_ins.errors import (
@@ -20,20 +19,15 @@ from assistant.local_stack.stand_ins.errors import (
     FaultFailedError,
 )
 from assistant.local_stack.stand_ins.parts import PARTS, Parts, cut
-from assistant.local_stack.stand_ins.turn_follower import Outgoing, TurnFollower
+from assistant.local_stack.stand_ins.stream_session import MAX_MESSAGE_BYTES, StreamSession
+from assistant.local_stack.stand_ins.turn_follower import TurnFollower
 
 log = structlog.get_logger(__name__)
 
-#: One message of audio; the vendor takes up to 1 s, 32 kB at 16 kHz.
-MAX_MESSAGE_BYTES = 1 << 20
-#: Messages waiting for their time to be sent; beyond this the client isn't reading.
-MAX_OUTBOX = 1_000
 #: Each pocketsphinx stream is a process.
 MAX_STREAMS = {"pocketsphinx": 64, "scripted": 2_000}
 #: A session ends after so long. Source: the vendor's limits page.
 SESSION_LIMIT_S = 3 * 3600
-#: Without audio for so long inside speech, the turn is over: a muted microphone sends nothing.
-SILENT_LINE_S = 1.0
 
 CLOSE_BAD_INPUT = 3006
 CLOSE_TOO_MANY = 1008
@@ -67,111 +61,49 @@ def _error(code: int, message: str) -> dict[str, Any]:
     return {"type": "Error", "error_code": code, "error": message}
 
 
-class StreamSession:
-    """One connection: reads audio and orders, sends what was heard, each message in its time."""
+class Words:
+    """One session in AssemblyAI's words."""
 
-    def __init__(
-        self, request: web.Request, ws: web.WebSocketResponse, follower: TurnFollower
-    ) -> None:
-        self._request = request
-        self._ws = ws
-        self._follower = follower
-        self._parts = request.app[PARTS]
-        self._outbox: asyncio.Queue[Outgoing | None] = asyncio.Queue(MAX_OUTBOX)
+    def __init__(self, parts: Parts) -> None:
+        self._journal = parts.journal
         self._began = time.monotonic()
 
-    async def run(self) -> None:
+    def opening(self) -> dict[str, Any]:
         expires_at = int(time.time() + SESSION_LIMIT_S)
-        self._put({"type": "Begin", "id": str(uuid.uuid4()), "expires_at": expires_at})
-        async with asyncio.TaskGroup() as group:
-            sender = group.create_task(self._send(), name="stand-in-stt-sender")
-            try:
-                ended = await self._read()
-            except DecoderLostError as error:
-                log.warning("stand_in.decoder_lost", reason=str(error))
-                self._put(_error(WSCloseCode.INTERNAL_ERROR, "Internal error"))
-                ended = True
-            except asyncio.QueueFull:
-                cut(self._request)
-                ended = False
-            if ended:
-                await self._outbox.put(None)
-            else:
-                sender.cancel()
+        return {"type": "Begin", "id": str(uuid.uuid4()), "expires_at": expires_at}
 
-    def _put(self, message: dict[str, Any]) -> None:
-        self._outbox.put_nowait(Outgoing(message, time.monotonic()))
+    def worded(self, message: dict[str, Any]) -> dict[str, Any]:
+        return message  # The follower's messages are in this vendor's words.
 
-    async def _send(self) -> None:
-        while (item := await self._outbox.get()) is not None:
-            await asyncio.sleep(item.due - time.monotonic())
-            try:
-                if item.fault is not None:
-                    await item.fault.step()
-                await self._ws.send_json(item.message)
-            except FaultFailedError as error:
-                await self._ws.send_json(_error(error.status, "Ordered failure"))
-                await self._ws.close(code=CLOSE_BAD_INPUT, message=b"Ordered failure")
-                return
-            except FaultClosedError:
-                cut(self._request)
-                return
-            except ConnectionError:
-                return  # The client left with messages still due.
+    def failure(self, status: int) -> tuple[dict[str, Any], int]:
+        code = status if status == WSCloseCode.INTERNAL_ERROR else CLOSE_BAD_INPUT
+        return _error(status, "Internal error" if code == status else "Ordered failure"), code
 
-    async def _receive(self) -> WSMessage | None:
-        """The next message; None when a line that was speaking has gone silent."""
-        timeout = SILENT_LINE_S if self._follower.in_turn else None
-        try:
-            return await self._ws.receive(timeout)
-        except TimeoutError:
-            return None
-
-    async def _read(self) -> bool:
-        """Until the client ends the session (True) or leaves (False)."""
-        while True:
-            message = await self._receive()
-            if message is None:
-                self._queue(await self._follower.force_end())
-            elif message.type is WSMsgType.BINARY:
-                self._queue(await self._follower.push(message.data))
-            elif message.type is WSMsgType.TEXT:
-                if await self._order(message.data):
-                    return True
-            else:
-                return False
-
-    def _queue(self, items: list[Outgoing]) -> None:
-        for item in items:
-            self._outbox.put_nowait(item)
-
-    async def _order(self, text: str) -> bool:
-        """Act on one JSON message; True when it ends the session."""
+    async def order(self, text: str, session: StreamSession) -> bool:
         try:
             order = json.loads(text)
             kind = order.get("type")
             if kind == "Terminate":
-                self._queue(await self._follower.force_end())
-                self._put(
+                session.queue(await session.follower.force_end())
+                session.put(
                     {
                         "type": "Termination",
-                        "audio_duration_seconds": round(self._follower.audio_s, 3),
+                        "audio_duration_seconds": round(session.follower.audio_s, 3),
                         "session_duration_seconds": round(time.monotonic() - self._began, 3),
                     }
                 )
                 return True
             if kind == "ForceEndpoint":
-                self._queue(await self._follower.force_end())
+                session.queue(await session.follower.force_end())
             elif kind == "UpdateConfiguration":
-                self._parts.journal.add("assemblyai", "configure", order)
-                self._follower.configure(
-                    StreamOptions.model_validate({**self._follower.options.model_dump(), **order})
-                )
+                self._journal.add("assemblyai", "configure", order)
+                options = {**session.follower.options.model_dump(), **order}
+                session.follower.configure(StreamOptions.model_validate(options))
             elif kind != "KeepAlive":
-                self._put(_error(CLOSE_BAD_INPUT, f"Invalid Message Type: {kind!r}"))
+                session.put(_error(CLOSE_BAD_INPUT, f"Invalid Message Type: {kind!r}"))
         except (ValueError, AttributeError) as error:
             log.info("stand_in.bad_message", service="assemblyai", error=type(error).__name__)
-            self._put(_error(CLOSE_BAD_INPUT, "Invalid JSON"))
+            session.put(_error(CLOSE_BAD_INPUT, "Invalid JSON"))
         return False
 
 
@@ -224,7 +156,7 @@ async def _serve(
                 journal=parts.journal,
                 final_delay_s=parts.settings.stt_delay_s,
             )
-            await StreamSession(request, ws, follower).run()
+            await StreamSession(request, ws, follower, Words(parts)).run()
         finally:
             await recognizer.aclose()
     finally:

@@ -4,34 +4,20 @@ The recogniser and its turns are those of the other stand-in; only the words of 
 others. Source: the vendor's reference ("Live Audio"), and what the LiveKit plugin sends and reads.
 """
 
-import asyncio
 import json
-import time
 import uuid
 from typing import Any
 
-import structlog
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from assistant.local_stack.stand_ins.errors import (
-    DecoderLostError,
-    FaultClosedError,
-    FaultFailedError,
-)
+from assistant.local_stack.stand_ins.errors import FaultClosedError, FaultFailedError
 from assistant.local_stack.stand_ins.parts import PARTS, cut
-from assistant.local_stack.stand_ins.turn_follower import Outgoing, TurnFollower
+from assistant.local_stack.stand_ins.stream_session import MAX_MESSAGE_BYTES, StreamSession
+from assistant.local_stack.stand_ins.turn_follower import TurnFollower
 
-log = structlog.get_logger(__name__)
-
-#: One message of audio.
-MAX_MESSAGE_BYTES = 1 << 20
-#: Messages waiting for their time to be sent; beyond this the client isn't reading.
-MAX_OUTBOX = 1_000
 #: Each stream is a process where speech is really recognised.
 MAX_STREAMS = 16
-#: Without audio for so long inside speech, the turn is over: a muted microphone sends nothing.
-SILENT_LINE_S = 1.0
 
 
 class ListenOptions(BaseModel):
@@ -101,79 +87,29 @@ def results(turn: dict[str, Any], request_id: str) -> dict[str, Any]:
     }
 
 
-class ListenSession:
-    """One connection: reads audio and orders, sends what was heard, each message in its time."""
+class Words:
+    """One stream in Deepgram's words."""
 
-    def __init__(
-        self, request: web.Request, ws: web.WebSocketResponse, follower: TurnFollower
-    ) -> None:
-        self._request = request
-        self._ws = ws
-        self._follower = follower
+    def __init__(self) -> None:
         self._request_id = str(uuid.uuid4())
-        self._outbox: asyncio.Queue[Outgoing | None] = asyncio.Queue(MAX_OUTBOX)
 
-    async def run(self) -> None:
-        async with asyncio.TaskGroup() as group:
-            sender = group.create_task(self._send(), name="stand-in-deepgram-sender")
-            try:
-                ended = await self._read()
-            except DecoderLostError as error:
-                log.warning("stand_in.decoder_lost", reason=str(error))
-                await self._ws.close(code=WSCloseCode.INTERNAL_ERROR)
-                ended = False
-            except asyncio.QueueFull:
-                cut(self._request)
-                ended = False
-            if ended:
-                await self._outbox.put(None)
-            else:
-                sender.cancel()
+    def opening(self) -> None:
+        return
 
-    async def _send(self) -> None:
-        while (item := await self._outbox.get()) is not None:
-            await asyncio.sleep(item.due - time.monotonic())
-            try:
-                if item.fault is not None:
-                    await item.fault.step()
-                await self._ws.send_json(self._reworded(item.message))
-            except FaultFailedError:
-                await self._ws.close(code=WSCloseCode.INTERNAL_ERROR, message=b"Ordered failure")
-                return
-            except FaultClosedError:
-                cut(self._request)
-                return
-            except ConnectionError:
-                return  # The client left with messages still due.
-
-    def _reworded(self, message: dict[str, Any]) -> dict[str, Any]:
+    def worded(self, message: dict[str, Any]) -> dict[str, Any]:
         if message["type"] == "Turn":
             return results(message, self._request_id)
         return {"type": "SpeechStarted", "channel": [0], "timestamp": message["timestamp"] / 1000}
 
-    async def _read(self) -> bool:
-        """Until the client ends the stream (True) or leaves (False)."""
-        while True:
-            try:
-                timeout = SILENT_LINE_S if self._follower.in_turn else None
-                message = await self._ws.receive(timeout)
-            except TimeoutError:
-                self._queue(await self._follower.force_end())
-                continue
-            if message.type is WSMsgType.BINARY:
-                self._queue(await self._follower.push(message.data))
-            elif message.type is not WSMsgType.TEXT:
-                return False
-            else:
-                kind = json.loads(message.data).get("type")
-                if kind in {"CloseStream", "Finalize"}:
-                    self._queue(await self._follower.force_end())
-                if kind == "CloseStream":
-                    return True
+    def failure(self, status: int) -> tuple[None, int]:
+        del status  # The vendor has one code for what went wrong on its side.
+        return None, WSCloseCode.INTERNAL_ERROR
 
-    def _queue(self, items: list[Outgoing]) -> None:
-        for item in items:
-            self._outbox.put_nowait(item)
+    async def order(self, text: str, session: StreamSession) -> bool:
+        kind = json.loads(text).get("type")
+        if kind in {"CloseStream", "Finalize"}:
+            session.queue(await session.follower.force_end())
+        return bool(kind == "CloseStream")
 
 
 async def listen(request: web.Request) -> web.StreamResponse:
@@ -211,7 +147,7 @@ async def listen(request: web.Request) -> web.StreamResponse:
                 final_delay_s=parts.settings.stt_delay_s,
                 service="deepgram",
             )
-            await ListenSession(request, ws, follower).run()
+            await StreamSession(request, ws, follower, Words()).run()
         finally:
             await recognizer.aclose()
     finally:
