@@ -60,6 +60,11 @@ class LiveKit:
         async with self.api() as client:
             await client.room.create_room(api.CreateRoomRequest(name=name))
 
+    async def people(self, room: str) -> set[str]:
+        async with self.api() as client:
+            listed = await client.room.list_participants(api.ListParticipantsRequest(room=room))
+        return {participant.identity for participant in listed.participants}
+
     async def delete_room(self, name: str) -> None:
         async with self.api() as client:
             await client.room.delete_room(api.DeleteRoomRequest(room=name))

@@ -208,3 +208,15 @@ async def test_refusals_to_join_are_explained(livekit: LiveKit, room: str) -> No
     nobody = f"ws://127.0.0.1:{free_port()}"
     with pytest.raises(RoomRefusedError, match=nobody):
         await Caller(nobody, livekit.token("user", room)).__aenter__()
+
+
+async def test_a_join_that_is_given_up_is_undone(livekit: LiveKit, room: str) -> None:
+    """Cancelled while LiveKit still answers, it leaves nobody in the room."""
+    joining = asyncio.create_task(caller_in(livekit, room).__aenter__())
+    await asyncio.sleep(0)  # It has asked, and nobody can have answered.
+    joining.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await joining
+    # Who asked later is in: by now the first one would be, had its join gone on unseen.
+    async with caller_in(livekit, room, "later"):
+        assert await livekit.people(room) == {"later"}

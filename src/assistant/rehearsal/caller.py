@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,8 @@ CHAT_TOPIC = "lk.chat"
 # Loopback takes 0.1 to 0.2 s; a server across the world a few.
 CONNECT_TIMEOUT_S = 10.0
 DISCONNECT_TIMEOUT_S = 5.0
+# How long a join that nobody wants any more is waited for, so that it can be undone.
+ABANDONED_TIMEOUT_S = 5.0
 # How much longer than its duration a speech may take before the machine is declared too slow.
 SPEECH_GRACE_S = 10.0
 # Sentences of one turn are synthesised one by one and may lie this far apart.
@@ -87,7 +90,7 @@ class Caller:
         self._register()
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                await self._room.connect(self._url, self._token)
+                await self._connect()
                 for participant in self._room.remote_participants.values():
                     self._presence.saw(participant, was_there=True)
                 track = rtc.LocalAudioTrack.create_audio_track(
@@ -340,6 +343,23 @@ class Caller:
             # Whoever waits next hears of it: a caller with a dead microphone measures nothing.
             self._failure = self._failure or error
             self._bell.ring()
+
+    async def _connect(self) -> None:
+        """Joins the room; cancelled, it first waits for the answer, so that it can be left again.
+
+        The SDK forgets a join whose wait is cancelled: the participant then stays in the room for
+        as long as the process lives, and what it hears goes to an event loop that may be closed.
+        """
+        joining = asyncio.create_task(
+            self._room.connect(self._url, self._token), name="rehearsal-connect"
+        )
+        try:
+            await asyncio.shield(joining)
+        except asyncio.CancelledError:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ABANDONED_TIMEOUT_S):
+                    await asyncio.gather(joining, return_exceptions=True)
+            raise
 
     async def _leave(self) -> None:
         tasks = list(self._tasks)
