@@ -57,10 +57,13 @@ class Transcript:
         # The newest stream of each segment: an interim result overtaken by a later one, while
         # its chunks were still on their way, must not undo it.
         self._newest: dict[tuple[str, str], str] = {}
+        # Segments in the order of their streams' headers: the SDK reads the streams side by side,
+        # so that the words of a later one may come first.
+        self._order: dict[tuple[str, str], None] = {}
 
     @property
     def lines(self) -> list[Line]:
-        return list(self._lines.values())
+        return [self._lines[key] for key in self._order if key in self._lines]
 
     async def read(self, reader: rtc.TextStreamReader, *, who: Who, identity: str) -> None:
         """Reads one stream to its end.
@@ -76,6 +79,7 @@ class Transcript:
             reader.close()
             return
         self._newest[key] = info.stream_id
+        self._order.setdefault(key)
         text = ""
         try:
             async for piece in reader:
@@ -84,6 +88,9 @@ class Transcript:
         except rtc.StreamError:
             # The sender left, or we did: what has been read stands, unfinished.
             return
+        finally:
+            # One that is not read to its end would be fed for as long as the process lives.
+            reader.close()
         self._put(key, info, who=who, text=text, final=_is_final(info))
 
     def _put(
