@@ -1,6 +1,6 @@
 # GNU make 3.81 or newer. `make help` lists what there is.
 PY := .venv/bin/python
-SAY ?= What time is it?
+SAY ?= What time is it now, please?
 export SAY WAV OUT
 
 UV_VERSION := 0.13.9

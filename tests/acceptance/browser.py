@@ -14,6 +14,7 @@ import pytest
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
 
 from assistant.rehearsal.speech import Speech, silence, speak
+from tests.acceptance.asking import MAX_ASKS
 from tests.timing import scaled
 
 PROBE = (Path(__file__).parent / "pages" / "probe.js").read_text()
@@ -45,13 +46,21 @@ def chromium_program() -> str:
     return program
 
 
-async def microphone_file(path: Path, *, text: str | None, after_s: float) -> Path:
-    """A WAV with `text` spoken `after_s` seconds after its begin; None: silence alone."""
-    sound = silence(after_s)
+async def microphone_file(
+    path: Path, *, text: str | None, after_s: float, again_after_s: float | None = None
+) -> Path:
+    """A WAV with `text` spoken `after_s` seconds after its begin; None: silence alone.
+
+    With `again_after_s` it is said up to `MAX_ASKS` times, so long after one another: the file
+    can't know whether it was understood. Whom that would disturb mutes the microphone.
+    """
+    sound = [silence(after_s)]
     if text is not None:
-        # The silence behind the words lets the file end later than the recogniser's turn.
-        sound = np.concatenate([sound, (await speak(text)).samples, silence(1.0)])
-    Speech(sound).save_wav(path)
+        words = (await speak(text)).samples
+        for _ in range(1 if again_after_s is None else MAX_ASKS):
+            # The silence behind the words lets the file end later than the recogniser's turn.
+            sound += [words, silence(again_after_s or 1.0)]
+    Speech(np.concatenate(sound)).save_wav(path)
     return path
 
 

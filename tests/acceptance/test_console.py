@@ -16,7 +16,6 @@ import pytest_asyncio
 from playwright.async_api import expect
 
 from assistant.rehearsal.scenario import Call
-from assistant.rehearsal.speech import speak
 from assistant.sessions import events as ev
 from assistant.sessions.item import Item, ToolUse
 from assistant.sessions.record import Reason
@@ -25,6 +24,7 @@ from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.usage import Spent, Usage
+from tests.acceptance.asking import THE_TIME, asks_aloud
 from tests.acceptance.browser import Visit, chromium, microphone_file, visit
 from tests.acceptance.system import PROJECT, System
 from tests.acceptance.test_livekit_js_client import service_for
@@ -97,7 +97,7 @@ async def test_an_operator_follows_and_steers_a_conversation(
             await shows(console, ".session-head .pill", "active")
             await shows(console, ".session-facts", "with ada")
             await call.greeting()
-            await call.turn(await speak("What time is it?"))
+            await asks_aloud(call, THE_TIME)
             await shows(console, '.said[data-who="user"] .said-words', re.compile("time\\b"))
             await shows(console, ".wait-total", re.compile(r"^\d\.\d\d\ss$"))
             parts = await console.page.locator(".wait-bar").last.get_attribute("aria-label")

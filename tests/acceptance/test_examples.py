@@ -18,6 +18,7 @@ import yaml
 from assistant.local_stack.ports import HOST, free_port
 from assistant.rehearsal.errors import ServiceRefusedError
 from assistant.rehearsal.speech import speak
+from tests.acceptance.asking import THE_TIME, asks_aloud, question
 from tests.acceptance.example_calls import (
     ANSWER_S,
     OBEDIENT,
@@ -128,7 +129,7 @@ async def tutor(system: System) -> None:
         greeting = await call.greeting()
         assert greeting is not None
         assert "Hello Ada!" in greeting.text
-        turn = await call.turn(await speak("The next exercise please."))
+        turn = await asks_aloud(call, question("The next exercise please.", r"\bexercise\b"))
         found = re.search(r"(\d+) (plus|minus|times) (\d+)", turn.reply.text)
         assert found is not None, turn
         first, second = int(found[1]), int(found[3])
@@ -206,7 +207,7 @@ async def stuck(system: System) -> None:
         greeting = await call.greeting()
         assert greeting is not None
         assert greeting.latency_s < scaled(4)
-        assert (await call.turn(await speak("What time is it?"))).reply.text
+        assert (await call.turn(await speak(THE_TIME.text))).reply.text
         await call.end()
 
 

@@ -18,6 +18,7 @@ import yaml
 
 from assistant.rehearsal.scenario import Call
 from assistant.rehearsal.speech import speak
+from tests.acceptance.asking import A_JOKE, THE_TIME, asks_aloud, question
 from tests.acceptance.recovery import identity, kill_job, watched, whereabouts
 from tests.acceptance.system import PROJECT, System, running_system
 from tests.redis_dump import keys_with
@@ -128,20 +129,23 @@ async def test_a_conversation_is_on_record(system: System, s3: S3Server, folder:
     async with system.service() as service, Call(service, config=config) as call:
         await call.agent_joins()
         await call.greeting()
-        await call.turn(await speak("What time is it?"))
-        await call.turn(await speak("Tell me a joke."))
+        await asks_aloud(call, THE_TIME)
+        await asks_aloud(call, A_JOKE)
+        asked = len(call.turns)
         await call.end()
         ended_at = time.time()
     async with system.http() as http:
         report = await ready_report(http, call.session_id)
         transcript = await shown(http, call.session_id, "transcript")
         first = await shown(http, call.session_id, "transcript?limit=2")
-        rest = await shown(http, call.session_id, f"transcript?limit=4&cursor={first['cursor']}")
+        rest = await shown(
+            http, call.session_id, f"transcript?limit={2 * asked}&cursor={first['cursor']}"
+        )
         lines = (await http.get(f"/api/sessions/{call.session_id}/transcript?format=text")).text
         timeline = (await shown(http, call.session_id, ""))["timeline"]
 
     items = transcript["items"]
-    roles = ["assistant", "assistant", "user", "assistant", "user", "assistant"]
+    roles = ["assistant", "assistant", *["user", "assistant"] * asked]
     assert [item["role"] for item in items] == roles
     assert items[0]["text"] == CONSENT
     assert first["items"] + rest["items"] == items
@@ -149,7 +153,7 @@ async def test_a_conversation_is_on_record(system: System, s3: S3Server, folder:
     for before, after in pairwise(items):
         assert before["startedAt"] < before["endedAt"] <= after["endedAt"]
     assert all(item["attempt"] == 1 and not item["interrupted"] for item in items)
-    assert "time" in items[2]["text"].lower()
+    assert THE_TIME.understood.search(" ".join(i["text"] for i in items if i["role"] == "user"))
     assert "user: " in lines.splitlines()[2]
     assert len(lines.splitlines()) == len(items)
     assert "conversation.item" not in {entry["name"] for entry in timeline}
@@ -160,7 +164,7 @@ async def test_a_conversation_is_on_record(system: System, s3: S3Server, folder:
         1,
     )
     turns = report["turns"]
-    assert (turns["count"], turns["interrupted"]) == (2, 0)
+    assert (turns["count"], turns["interrupted"]) == (asked, 0)
     assert set(turns["latencies"]) == {
         "e2e_latency_s",
         "transcription_delay_s",
@@ -169,7 +173,7 @@ async def test_a_conversation_is_on_record(system: System, s3: S3Server, folder:
         "tts_ttfb_s",
     }
     for figures in turns["latencies"].values():
-        assert figures["count"] == 2
+        assert figures["count"] == asked
         assert 0 < figures["p50"] <= figures["p90"] <= figures["p99"] <= figures["max"] < ANSWER_S
 
     outcome = report["outcome"]
@@ -179,7 +183,7 @@ async def test_a_conversation_is_on_record(system: System, s3: S3Server, folder:
     assert outcome["extracted"] == {"caller_name": None, "wish": "time"}
     assert outcome["missing"] == {}
     _check_cost(report["usage"])
-    assert report["sdk"]["1"]["user_turns"] == 2
+    assert report["sdk"]["1"]["user_turns"] == asked
     assert report["errors"] == []
     assert report["ended"] < ended_at + scaled(5)
     await _check_sound(system, call.session_id, report, items)
@@ -263,8 +267,10 @@ async def test_an_interrupted_agent_without_a_price(system: System) -> None:
         asked_at = time.monotonic()
         await call.caller.type(f"Repeat after me: {LONG}")
         await call.caller.wait_for_speech(ANSWER_S, since=asked_at)
-        await call.caller.say(await speak("Stop it please, I have heard enough."))
-        await call.caller.wait_for_line("agent", lambda line: "Stop" in line.text, ANSWER_S)
+        spoken = await call.caller.say(await speak("Stop it please, I have heard enough."))
+        await call.caller.wait_for_line(
+            "agent", lambda line: line.first_at >= spoken.started, ANSWER_S
+        )
         await call.caller.wait_for_agent_state("listening", ANSWER_S)
         await call.end()
     async with system.http() as http:
@@ -373,7 +379,7 @@ async def test_no_word_of_a_silent_session_is_left(system: System, folder: Path)
     async with system.service() as service, Call(service, config={"agent": "silent"}) as call:
         await call.agent_joins()
         await call.greeting()
-        turn = await call.turn(await speak(f"Repeat after me: {spoken}."))
+        turn = await asks_aloud(call, question(f"Repeat after me: {spoken}.", r"\bsandwiches\b"))
         await call.caller.type("Repeat after me: the quick brown armadillo.")
         await call.caller.wait_for_line("agent", lambda line: "armadillo" in line.text, ANSWER_S)
         await call.caller.wait_for_agent_state("listening", ANSWER_S)
@@ -395,8 +401,9 @@ async def test_no_word_of_a_silent_session_is_left(system: System, folder: Path)
     assert (transcript["items"], report["toolCalls"], report["recordings"]) == ([], [], [])
     assert (report["outcome"], report["userMessages"]) == (None, None)
     assert "no word" in report["outcomeMissing"]
-    assert report["turns"]["count"] == 2
-    assert report["turns"]["latencies"]["llm_ttft_s"]["count"] == 2
+    answers = len(call.turns) + 1  # and one in writing
+    assert report["turns"]["count"] == answers
+    assert report["turns"]["latencies"]["llm_ttft_s"]["count"] == answers
     assert report["usage"]["cost"] > 0
 
 

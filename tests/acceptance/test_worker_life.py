@@ -23,11 +23,11 @@ from assistant.local_stack.ports import HOST, free_port
 from assistant.local_stack.supervisor import RunningPart
 from assistant.local_stack.valkey import valkey_part, valkey_url
 from assistant.rehearsal.scenario import Call
-from assistant.rehearsal.speech import speak
 from assistant.sessions.record import Session
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import Beat, WorkerRegistry
+from tests.acceptance.asking import THE_TIME, asks_aloud
 from tests.acceptance.commands import ended, family, gone, until
 from tests.acceptance.system import PROJECT, System
 from tests.acceptance.test_command_line import greeted, room
@@ -177,7 +177,7 @@ async def test_a_draining_worker_finishes_while_another_takes_over(system: Syste
             process.terminate()
         await until(leaving.is_draining, 5, leaving.said)
 
-        spoken = await call.turn(await speak("What time is it?"))
+        spoken = await asks_aloud(call, THE_TIME)
         assert CLOCK.search(spoken.reply.text)
         async with asyncio.TaskGroup() as callers:
             takers = [callers.create_task(taker(system), name="caller") for _ in range(3)]
@@ -483,8 +483,7 @@ async def test_nothing_confidential_is_logged(system: System) -> None:
             "agent", lambda line: typed in line.text, scaled(ANSWER_WITHIN_S)
         )
         await call.caller.wait_for_quiet(scaled(ANSWER_WITHIN_S))
-        spoken = await call.turn(await speak("What time is it?"))
-        assert "time" in spoken.understood.lower()
+        spoken = await asks_aloud(call, THE_TIME)
         await call.end()
         assert await settled(system, call.session_id) == "ended"
     secrets = [prompt, greeting, typed, system.keys.api_secret, "eyJhbGciOi", *keys.values()]
