@@ -100,8 +100,9 @@ async def test_interruption_to_silence_is_measured(livekit: LiveKit, room: str) 
         spoken = await interrupting
         silent_s = await caller.wait_for_silence(spoken.started, scaled(5), quiet_s=0.4)
     LOG.info("silent after %.3f s, hushed after %.3f s", silent_s, hushed - spoken.started)
-    # What is on its way when the agent hushes is still heard.
-    assert 0.0 < silent_s - (hushed - spoken.started) < scaled(0.25)
+    # What is on its way when the agent hushes is still heard: 0.1 s of it, 0.26 s once with every
+    # core in use. Had nobody hushed it would be four seconds.
+    assert 0.0 < silent_s - (hushed - spoken.started) < scaled(0.6)
 
 
 async def test_both_sides_transcripts_are_collected(livekit: LiveKit, room: str) -> None:
@@ -113,14 +114,16 @@ async def test_both_sides_transcripts_are_collected(livekit: LiveKit, room: str)
         for text, final in (("what", False), ("what time", False), ("What time is it?", True)):
             await agent.transcribe(text, segment="SG_1", final=final, identity="user")
         await agent.narrate(["It is ", "ten."], segment="SG_2")
-        await caller.wait_for_line("agent", lambda line: line.final, scaled(5))
+        for who in ("caller", "agent"):  # The SDK reads streams side by side: either may be last.
+            await caller.wait_for_line(who, lambda line: line.final, scaled(5))
         lines = caller.transcript
     assert [(line.who, line.text, line.final, line.track) for line in lines] == [
         ("caller", "What time is it?", True, "TR_test"),
         ("agent", "It is ten.", True, None),
     ]
     assert all(line.first_at <= line.at for line in lines)
-    assert [line.text for line in states if line.final] == ["What time is it?", "It is ten."]
+    finals = [line.text for line in states if line.final]
+    assert sorted(finals) == ["It is ten.", "What time is it?"]
 
 
 async def test_an_agents_stay_and_state_are_seen(livekit: LiveKit, room: str) -> None:
