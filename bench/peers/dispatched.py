@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 import aiohttp
-from bench.peers.peer import Peer, Room, conversation
+from bench.peers import environments
+from bench.peers.peer import Peer, Room, conversation, vendors
 from bench.peers.stage import on_core
 from livekit import api
 
@@ -24,7 +25,6 @@ class DispatchedPeer(Peer):
     """A worker program of `bench/peers`, run as its users run it: `python agent.py start`."""
 
     program: Path
-    interpreter: Path = Path(sys.executable)
     #: False where one process serves all sessions.
     forks = True
 
@@ -36,22 +36,24 @@ class DispatchedPeer(Peer):
     def agent_name(self) -> str:
         return self.parts[0]
 
+    async def interpreter(self) -> Path:
+        """The Python that runs it: ours, unless its packages differ."""
+        return Path(sys.executable)
+
     async def start(self) -> None:
         self._begun = 0
         self._port = free_port()
+        python = await self.interpreter()
         part = Part(
             name=self.parts[0],
-            argv=on_core(self.core, (str(self.interpreter), str(self.program), "start")),
+            argv=on_core(self.core, (str(python), str(self.program), "start")),
             env={
                 **self.stage.environ,
                 **conversation(),
+                **vendors(self.stage),
                 "PEER_IDLE_PROCESSES": str(self.idle),
                 "PEER_PORT": str(self._port),
                 "PEER_AGENT_NAME": self.agent_name,
-                "PEER_GROQ_URL": self.stage.groq_url,
-                "PEER_ASSEMBLYAI_URL": self.stage.assemblyai_url,
-                "PEER_INWORLD_URL": self.stage.inworld_url,
-                "PEER_INWORLD_WS_URL": self.stage.inworld_ws_url,
                 **self.environ(),
             },
             ready=http_ready(self._port, "/"),
@@ -96,6 +98,7 @@ class Stock(DispatchedPeer):
 
 class Floor(DispatchedPeer):
     name = "F"
+    has_providers = False
     program = HERE / "floor" / "agent.py"
 
 
@@ -103,9 +106,24 @@ class Tone(DispatchedPeer):
     """`silence_s` of silence end its caller's speech."""
 
     name = "E"
+    has_providers = False
     program = HERE / "tone" / "agent.py"
     silence_s = 0.2
     tone_s = 1.0
 
     def environ(self) -> dict[str, str]:
         return {"PEER_SILENCE_S": str(self.silence_s), "PEER_TONE_S": str(self.tone_s)}
+
+
+class Shared(DispatchedPeer):
+    """Every session in one process: none waits idle."""
+
+    name = "O"
+    program = HERE / "shared" / "agent.py"
+    forks = False
+
+    async def interpreter(self) -> Path:
+        return await environments.interpreter("shared")
+
+    def versions(self) -> dict[str, str]:
+        return environments.versions("shared")

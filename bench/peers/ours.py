@@ -93,7 +93,7 @@ class OursDispatched(Peer):
         self._ours = ours
 
     async def start(self) -> None:
-        await self._ours.warm()
+        """Its worker was started with the product."""
 
     async def stop(self) -> None:
         """Its worker is stopped with the product."""

@@ -40,6 +40,8 @@ class Peer(ABC):
 
     name: str
     parts: tuple[str, ...]
+    #: Whether it talks: it recognises, thinks and speaks with the stand-ins, and it greets.
+    has_providers = True
 
     def __init__(self, stage: Stage, *, idle: int = IDLE, core: int | None = None) -> None:
         self.stage = stage
@@ -71,6 +73,10 @@ class Peer(ABC):
     async def warm(self) -> None:
         """Waits until a start finds the idle processes ready and no earlier job going on."""
         await until(self.why_cold, WARM_TIMEOUT_S, f"waiting for {self.name}'s idle processes")
+
+    def versions(self) -> dict[str, str]:
+        """Its main packages, where it has an environment of its own."""
+        return {}
 
     async def stop(self) -> None:
         for part in reversed(self.parts):
@@ -117,4 +123,14 @@ def conversation() -> dict[str, str]:
         "PEER_LLM_MODEL": agent["llm"]["model"],
         "PEER_TTS_MODEL": agent["tts"]["model"],
         "PEER_VOICE": document["voices"][agent["tts"]["voice"]]["voice"],
+    }
+
+
+def vendors(stage: Stage) -> dict[str, str]:
+    """Where the stand-ins are, for a peer's environment."""
+    return {
+        "PEER_GROQ_URL": stage.groq_url,
+        "PEER_ASSEMBLYAI_URL": stage.assemblyai_url,
+        "PEER_INWORLD_URL": stage.inworld_url,
+        "PEER_INWORLD_WS_URL": stage.inworld_ws_url,
     }

@@ -75,6 +75,13 @@ class Stage:
     def inworld_ws_url(self) -> str:
         return f"ws://{self.stand_ins}/"
 
+    def logs(self, *, lines: int) -> str:
+        """The end of every part's log."""
+        shown = []
+        for running in self.supervisor.running:
+            shown += [f"--- {running.part.name}", *running.log_tail(lines)]
+        return "\n".join(shown)
+
     def caller_token(self, room: str) -> str:
         token = api.AccessToken(self.keys.api_key, self.keys.api_secret).with_identity(CALLER)
         return token.with_grants(api.VideoGrants(room_join=True, room=room)).to_jwt()

@@ -3,7 +3,7 @@
 Nothing is recognised, thought or synthesised, and nobody waits to see whether the caller goes on:
 the tone begins as soon as the detector says that speech has ended. Its silence is the shortest
 that a recogniser of the benchmark takes for an end, `PEER_SILENCE_S`. It lasts
-`PEER_TONE_S`; a caller who speaks into it cuts it off.
+`PEER_TONE_S`; a caller who speaks into it cuts it off. One tone is the greeting: it can hear.
 """
 
 import asyncio
@@ -63,9 +63,9 @@ async def listen(track: rtc.Track, stream: vad.VADStream) -> None:
 
 
 async def answer(stream: vad.VADStream, source: rtc.AudioSource) -> None:
-    tone: asyncio.Task[None] | None = None
+    tone = asyncio.create_task(play(source, float(os.environ["PEER_TONE_S"])))
     async for event in stream:
-        if event.type == vad.VADEventType.START_OF_SPEECH and tone is not None:
+        if event.type == vad.VADEventType.START_OF_SPEECH:
             tone.cancel()
             source.clear_queue()
         elif event.type == vad.VADEventType.END_OF_SPEECH:
@@ -76,11 +76,12 @@ async def answer(stream: vad.VADStream, source: rtc.AudioSource) -> None:
 async def talk(ctx: JobContext) -> None:
     source = rtc.AudioSource(SAMPLE_RATE_HZ, 1, queue_size_ms=QUEUE_MS)
     stream = ctx.proc.userdata["vad"].stream()
-    tasks = [asyncio.create_task(answer(stream, source))]
+    tasks: list[asyncio.Task[None]] = []
 
     def on_track(track: rtc.Track, *_of: object) -> None:
         if track.kind == rtc.TrackKind.KIND_AUDIO:
             tasks.append(asyncio.create_task(listen(track, stream)))
+            tasks.append(asyncio.create_task(answer(stream, source)))
 
     ctx.room.on("track_subscribed", on_track)
     await ctx.connect()
@@ -88,7 +89,6 @@ async def talk(ctx: JobContext) -> None:
         rtc.LocalAudioTrack.create_audio_track("tone", source),
         rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_MICROPHONE),
     )
-    await asyncio.gather(*tasks)
 
 
 if __name__ == "__main__":

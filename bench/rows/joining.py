@@ -1,0 +1,89 @@
+"""How soon an agent is there: from the request until the caller sees it, and hears it.
+
+The caller is in the room before the clock runs, and every contender has all its idle processes
+ready. Peers are asked by what their users call: a dispatch, or S's own HTTP start. The product is
+asked in both ways: by the peers' bare dispatch, which is its figure in row 1, and over HTTP, with
+its session on record, which is its figure in row 1b.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from bench.peers.contenders import Make, contenders, in_turn, versions
+from bench.peers.dispatched import Floor, Shared, Stock
+from bench.peers.ours import Ours, OursDispatched
+from bench.peers.peer import IDLE, Peer
+from bench.peers.started import SpawnedCold, SpawnedPool
+from bench.peers.visit import Arrival, visit
+from bench.results import Row
+
+NUMBERS = ("1", "1b")
+STARTS_A_ROUND = 3
+MAKERS: Sequence[Make] = (Ours, Stock, Floor, Shared, SpawnedPool, SpawnedCold)
+
+Arrivals = dict[str, list[list[Arrival]]]
+
+
+def both_ways(peers: Sequence[Peer]) -> list[Peer]:
+    """The contenders, with the product asked by a bare dispatch beside its own start request."""
+    return [OursDispatched(peer) for peer in peers if isinstance(peer, Ours)] + list(peers)
+
+
+async def one(peer: Peer) -> Arrival:
+    """One start, with nothing else going on."""
+    await peer.warm()
+    async with visit(peer) as caller:
+        return await caller.start(greeting=peer.has_providers)
+
+
+async def arrivals(peers: Sequence[Peer], rounds: int) -> Arrivals:
+    """Each contender's starts, round by round; one start of each before any is counted."""
+    found: Arrivals = defaultdict(list)
+    for peer in peers:
+        await one(peer)
+    for number in range(rounds):
+        for peer in peers:
+            found[peer.name].append([])
+        for turn in range(STARTS_A_ROUND):
+            for peer in in_turn(peers, number + turn):
+                found[peer.name][-1].append(await one(peer))
+    return found
+
+
+def rows(found: Arrivals, made_of: dict[str, dict[str, str]]) -> list[Row]:
+    """Rows 1 and 1b. What has no voice is in 1b with when it was seen."""
+    seen = {name: [[a.seen_s for a in every] for every in tries] for name, tries in found.items()}
+    heard = {
+        name: [[a.seen_s if a.heard_s is None else a.heard_s for a in every] for every in tries]
+        for name, tries in found.items()
+    }
+    by_start, by_dispatch = seen.pop("ours"), seen.pop("ours by dispatch")
+    common = f"{IDLE} idle processes each; the caller waits in the room."
+    return [
+        Row(
+            number="1",
+            title="dispatch call → agent seen by the caller",
+            unit="s",
+            better="lower",
+            versions=made_of,
+            statistic="p50",
+            rounds={"ours": by_dispatch, "ours by start request": by_start, **seen},
+            note=f"{common} Ours by the same bare dispatch as the peers; S by its HTTP start.",
+        ),
+        Row(
+            number="1b",
+            title="start request → first greeting audio heard",
+            unit="s",
+            better="lower",
+            versions=made_of,
+            statistic="p50",
+            rounds=heard,
+            note=f"{common} Ours from the HTTP start request, peers from the dispatch, S from its "
+            "HTTP start. F has no voice: its figure is when it was seen.",
+        ),
+    ]
+
+
+async def measure(rounds: int) -> list[Row]:
+    async with contenders(MAKERS) as peers:
+        return rows(await arrivals(both_ways(peers), rounds), versions(peers))
