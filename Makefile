@@ -10,10 +10,10 @@ PYTEST := $(PY) -m pytest -n 2 --dist loadfile
 EXTRAS := --extra local --extra dev --extra turn-detector --extra deepgram --extra cartesia
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web types up call test quick check format schema lock clean
+.PHONY: help setup web types up call test quick check bench format schema lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
 
 setup: ## .venv with the pinned dependencies
 	@sh scripts/setup.sh
@@ -45,6 +45,12 @@ check: setup ## format, lint, types, import arrows, the pages' types and the API
 	$(PY) scripts/api_types.py --check
 	$(PY) -m assistant.local_stack.web_build --run check
 	$(PY) scripts/check_lock.py
+
+bench: setup web ## the product beside its peers: every row of docs/benchmarks.md
+	@$(PY) -m bench $(ARGS)
+
+bench-%: setup web ## a row of it (bench-1b), its page anew (bench-page), a quick look (bench-smoke)
+	@$(PY) -m bench $* $(ARGS)
 
 format: setup ## rewrite the Python files in the project's format
 	$(PY) -m ruff format .

@@ -2,7 +2,8 @@
 
 A name of bench/rows is as good as a number. Each row is written to bench/results/<number>.json;
 `python -m bench page` writes docs/benchmarks.md and its plots from those files, as every run does
-in the end. `--rounds N`: how often each contender's turn comes, five unless said.
+in the end. `--rounds N`: how often each
+contender's turn comes, five unless said.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
+from bench import page
 from bench.compare import verdict
 from bench.errors import BenchError, UnknownRowError
 from bench.goals import BY_NUMBER
@@ -62,6 +64,7 @@ def run(names: Sequence[str], rounds: int) -> int:
         for row in rows:
             row.write(took_s=time.monotonic() - began)
             tell(row)
+    page.write()
     return 1 if failed else 0
 
 
@@ -72,6 +75,9 @@ def main() -> int:
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error(f"--rounds is {options.rounds}; it takes at least 1")
+    if options.rows == ["page"]:
+        page.write()
+        return 0
     try:
         return run(options.rows, options.rounds)
     except BenchError as error:

@@ -44,10 +44,13 @@ class Finding:
 
     @property
     def words(self) -> str:
-        if self.met is None:
+        if self.met is None or self.estimate is None:
             return "not measured"
         said = "met" if self.met else "missed"
-        return said if self.clear else f"{said}, within the noise"
+        if self.clear:
+            return said
+        few = self.estimate.rounds < FEWEST_ROUNDS
+        return f"{said}, {'from too few rounds' if few else 'within the noise'}"
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,8 @@ def test_verdicts_say_on_which_side_and_whether_noise_could_do_it() -> None:
     steady = row(ours=ones(6, 6.1, 6.2), D=ones(10, 10, 10))
     words = [finding(steady, Bar(limit=limit, peer="D")).words for limit in (0.7, 0.62, 0.6, 0.5)]
     assert words == ["met", "met, within the noise", "missed, within the noise", "missed"]
+    once = row(ours=ones(6), D=ones(10))
+    assert finding(once, Bar(limit=0.7, peer="D")).words == "met, from too few rounds"
     faster = row(number="4", better="higher", ours=ones(6, 6, 6), bare=ones(10, 10, 10))
     found = verdict(faster, BY_NUMBER["4"])
     assert [each.words for each in found.goal] == ["met"]
