@@ -2,7 +2,7 @@
 
 A name of bench/rows is as good as a number. Each row is written to bench/results/<number>.json;
 `python -m bench page` writes docs/benchmarks.md and its plots from those files, as every run does
-in the end. `--rounds N`: how often each
+in the end; `python -m bench smoke` is the quick look at a change. `--rounds N`: how often each
 contender's turn comes, five unless said.
 """
 
@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Sequence
 
-from bench import page
+from bench import page, smoke
 from bench.compare import verdict
 from bench.errors import BenchError, UnknownRowError
 from bench.goals import BY_NUMBER
@@ -78,6 +78,8 @@ def main() -> int:
     if options.rows == ["page"]:
         page.write()
         return 0
+    if options.rows == ["smoke"]:
+        return asyncio.run(smoke.smoke())
     try:
         return run(options.rows, options.rounds)
     except BenchError as error:
