@@ -46,7 +46,7 @@ LOST_WITHIN_S = 10.0
 
 async def talk(visited: Visit, *, by_key: bool = False) -> str:
     """Clicks, or presses what has the focus; returns the id of the session that the page makes."""
-    async with visited.page.expect_request("**/api/token") as asked:
+    async with visited.page.expect_request("**/api/session/start") as asked:
         if by_key:
             await visited.page.keyboard.press("Enter")
         else:

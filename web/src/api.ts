@@ -172,8 +172,9 @@ export class SessionApi {
 
   async token(signal: AbortSignal): Promise<TokenAnswer> {
     const { sessionId, userId } = this;
-    const body = await this.#post("/api/token", { sessionId, userId }, signal);
-    this.#sessionKey = text(body["sessionKey"]);
+    const wish = { sessionId, userId, ...this.#proof() };
+    const body = await this.#post("/api/token", wish, signal);
+    this.#keep(body);
     return {
       token: required(body, "token"),
       url: required(body, "url"),
@@ -183,14 +184,16 @@ export class SessionApi {
   }
 
   /** Resolves to the place in line; null where an agent is sought at once. */
-  async start(choice: Choice, signal: AbortSignal): Promise<Place | null> {
+  async start(choice: Choice): Promise<Place | null> {
     const config: Json = {};
     if (choice.agent !== null) config["agent"] = choice.agent;
     if (choice.voice !== null) config["voice"] = choice.voice;
     const { sessionId, userId } = this;
     const body: Json = { sessionId, userId, ...this.#proof() };
     if (Object.keys(config).length > 0) body["config"] = config;
-    return placeOf(await this.#post("/api/session/start", body, signal));
+    const answer = await this.#post("/api/session/start", body);
+    this.#keep(answer);
+    return placeOf(answer);
   }
 
   async end(reason: string): Promise<void> {
@@ -239,6 +242,11 @@ export class SessionApi {
     return this.#headers(
       this.#sessionKey === null ? extra : { ...extra, "X-Session-Key": this.#sessionKey },
     );
+  }
+
+  /** Whichever call makes the session answers with its key. */
+  #keep(body: Json): void {
+    this.#sessionKey = text(body["sessionKey"]) ?? this.#sessionKey;
   }
 
   #proof(): Json {

@@ -16,7 +16,7 @@ import type { Choice, SessionAnswer, SessionApi } from "./api";
 import type { Sound } from "./devices";
 import type { SessionEvent } from "./events";
 import { microphoneAllowed, openMicrophone } from "./microphone";
-import type { Event, Problem } from "./session";
+import type { Event, Place, Problem } from "./session";
 import { Speaker } from "./speaker";
 import { MAX_TURN_CHARS, printable, type Reading, type Who } from "./transcript";
 import { asProblem, MediaError } from "./troubles";
@@ -74,7 +74,7 @@ export class Conversation {
   #microphone: LocalAudioTrack | null = null;
   #muted = false;
   #closed = false;
-  #started = false;
+  #starting: Promise<Place | null> | null = null;
   #joined = false;
   #awaiting = false;
   #streams = 0;
@@ -115,16 +115,16 @@ export class Conversation {
     try {
       const opened = microphone ? this.#openMicrophone() : Promise.resolve();
       opened.catch(() => undefined); // Awaited below, but another step may fail first.
-      const [answer] = await Promise.all([
-        this.api.token(this.#abort.signal),
-        // An agent is called only for somebody who can talk to it: while the browser still asks
-        // for the microphone, the session waits. Where it was allowed before, nothing waits.
-        microphoneAllowed().then((allowed) => (allowed ? undefined : opened)),
-      ]);
+      // An agent is called only for somebody who can talk to it: while the browser still asks for
+      // the microphone, the session waits. Where nothing is asked, the agent is called before all
+      // else, since it takes longer to come than the page takes to connect.
+      const ready = !microphone || (await microphoneAllowed());
       if (this.#closed) return;
-      this.#started = true;
+      if (ready) await this.#callAgent(choice);
+      const [answer] = await Promise.all([this.api.token(this.#abort.signal), ready || opened]);
+      if (this.#closed) return;
       await Promise.all([
-        this.#callAgent(choice),
+        ready || this.#callAgent(choice),
         this.#connect(answer.url, answer.token),
         // Publishing waits for the room by itself and then shares its first negotiation.
         opened.then(() => this.#publish()),
@@ -144,7 +144,7 @@ export class Conversation {
   /** Ends because the page goes away. */
   abandon(): void {
     if (this.#closed) return;
-    if (this.#started) this.api.endAtUnload("user_left");
+    if (this.#starting !== null) this.api.endAtUnload("user_left");
     this.#over({ type: "ended", reason: "user_left", at: performance.now() });
   }
 
@@ -214,7 +214,9 @@ export class Conversation {
   }
 
   async #callAgent(choice: Choice): Promise<void> {
-    const place = await this.api.start(choice, this.#abort.signal);
+    // Not aborted by an early end, which has to show the key that the answer may bring.
+    this.#starting = this.api.start(choice);
+    const place = await this.#starting;
     this.#tell({ type: "placed", place });
     void this.#awaitAgent();
   }
@@ -389,8 +391,9 @@ export class Conversation {
   }
 
   async #endSession(reason: string): Promise<void> {
-    if (!this.#started) return;
+    if (this.#starting === null) return;
     try {
+      await this.#starting.catch(() => null);
       await this.api.end(reason);
     } catch {
       // The service closes an abandoned session by itself; there is nothing more to do here.

@@ -73,7 +73,7 @@ describe("the calls", () => {
     answer({ token: "t", url: "ws://h", sessionId: "sid", room: "r", sessionKey: "sk" });
     expect(await api.token(never)).toMatchObject({ token: "t", url: "ws://h" });
     answer({ success: true, status: "queued", position: 2, estimatedWaitS: 7.5 });
-    expect(await api.start({ agent: "tutor", voice: null }, never)).toEqual({ position: 2, waitS: 7.5 });
+    expect(await api.start({ agent: "tutor", voice: null })).toEqual({ position: 2, waitS: 7.5 });
     await api.end("user_requested");
     answer({ sessionId: "sid", status: "failed", reason: "all_workers_full", detail: null });
     expect(await api.status()).toEqual({
@@ -106,12 +106,26 @@ describe("the calls", () => {
     expect(asked[4]?.headers).toMatchObject({ "x-session-key": "sk", "last-event-id": "1-0" });
   });
 
+  it("show the session's key also where the start made the session", async () => {
+    const api = new SessionApi("pk", "sid", "web-1");
+    answer({ success: true, status: "dispatching", sessionKey: "sk" });
+    expect(await api.start({ agent: null, voice: null })).toBeNull();
+    answer({ token: "t", url: "ws://h", sessionId: "sid", room: "r" });
+    expect(await api.token(never)).toMatchObject({ token: "t", sessionKey: "sk" });
+    await api.end("user_requested");
+    expect(asked.map((each) => each.body)).toEqual([
+      { sessionId: "sid", userId: "web-1" },
+      { sessionId: "sid", userId: "web-1", sessionKey: "sk" },
+      { sessionId: "sid", sessionKey: "sk", reason: "user_requested" },
+    ]);
+  });
+
   it("send no key, no config and no session key where there is none", async () => {
     const api = new SessionApi(null, "sid", "web-1");
     answer({ token: "t", url: "ws://h" });
     await api.token(never);
     answer({ success: true });
-    await api.start({ agent: null, voice: null }, never);
+    await api.start({ agent: null, voice: null });
     expect(asked[1]?.headers.authorization).toBeUndefined();
     expect(asked[1]?.body).toEqual({ sessionId: "sid", userId: "web-1" });
   });
