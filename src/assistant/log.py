@@ -4,20 +4,21 @@ Nothing personal gets into a log: secrets by their fields' names, what callers s
 the SDK sets (`lk.pii.`), and e-mail addresses, phone and card numbers wherever they stand.
 """
 
+import json
 import logging
 import logging.config
 import sys
 from collections.abc import Mapping, MutableMapping
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal
 
 import structlog
 
 from assistant.redaction import redacted, redacted_value
 
-_RESERVED = (frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}) - {
-    "exc_info",
-    "stack_info",
-}
+_OF_RECORDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
+_RESERVED = _OF_RECORDS - {"exc_info", "stack_info"}
 _REDACTED_FIELDS = ("token", "secret", "api_key", "authorization", "password")
 # What the SDK itself says to hold somebody's words. Source: livekit-agents 1.8.9.
 _WORDS_PREFIX = "lk.pii."
@@ -25,6 +26,7 @@ _WORDS_PREFIX = "lk.pii."
 _NEVER_PERSONAL = frozenset(
     {"timestamp", "level", "logger", "session", "room", "worker", "attempt", "jobID", "roomID"}
 )
+_json = json.JSONEncoder(default=str).encode
 _OURS = ("assistant", "token_service")
 
 
@@ -34,13 +36,18 @@ def configure(*, level: str, style: Literal["auto", "json", "text"]) -> None:
     `style` "auto" writes text on a terminal and JSON lines elsewhere.
     """
     as_text = style == "text" or (style == "auto" and sys.stderr.isatty())
-    renderer: Any = (
-        # Its other way of showing exceptions has all variables' values.
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if as_text
-        else structlog.processors.JSONRenderer(default=str)
-    )
-    formatter = structlog.stdlib.ProcessorFormatter(
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_text_lines() if as_text else _JsonLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for chatty in ("aiohttp.access", "httpx", "httpx2", "httpcore", "openai", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    configure_events()
+
+
+def _text_lines() -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=[
             structlog.stdlib.add_logger_name,
             structlog.stdlib.add_log_level,
@@ -51,17 +58,25 @@ def configure(*, level: str, style: Literal["auto", "json", "text"]) -> None:
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.format_exc_info,
             _redact,
-            renderer,
+            # Its other way of showing exceptions has all variables' values.
+            structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
         ],
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for chatty in ("aiohttp.access", "httpx", "httpx2", "httpcore", "openai", "uvicorn.access"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    configure_events()
+
+
+class _JsonLines(logging.Formatter):
+    """A JSON object a line. Servers write one a request, so this one takes the short way."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {key: value for key, value in vars(record).items() if key not in _OF_RECORDS}
+        line["event"] = record.getMessage()
+        line["logger"] = record.name
+        line["level"] = record.levelname.lower()
+        at = datetime.fromtimestamp(record.created, UTC)
+        line["timestamp"] = at.isoformat().replace("+00:00", "Z")
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return _json({key: _shown(key, value) for key, value in line.items()})
 
 
 def configure_events() -> None:
@@ -82,10 +97,46 @@ def configure_events() -> None:
     )
 
 
-def get(name: str) -> structlog.stdlib.BoundLogger:
+class Log:
+    """A logger of ours. A line that the level leaves out costs next to nothing."""
+
+    def __init__(self, name: str) -> None:
+        self._logger = logging.getLogger(name)
+
+    def debug(self, event: str, **fields: Any) -> None:
+        self.say(logging.DEBUG, event, **fields)
+
+    def info(self, event: str, **fields: Any) -> None:
+        self.say(logging.INFO, event, **fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self.say(logging.WARNING, event, **fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        self.say(logging.ERROR, event, **fields)
+
+    def exception(self, event: str, **fields: Any) -> None:
+        """An error, with the exception that is being handled."""
+        self.say(logging.ERROR, event, exc_info=True, **fields)
+
+    def says(self, level: int) -> bool:
+        """Whether a line of this level is written."""
+        return self._logger.isEnabledFor(level)
+
+    def say(self, level: int, event: str, *, exc_info: Any = None, **fields: Any) -> None:
+        """A line of any level. `exc_info` as the standard library has it."""
+        if not self._logger.isEnabledFor(level):
+            return
+        extra = structlog.contextvars.get_contextvars() | fields
+        for key in _RESERVED & extra.keys():
+            # Records keep these for themselves, and raise at them.
+            extra[f"{key}_"] = extra.pop(key)
+        self._logger.log(level, event, exc_info=exc_info, extra=extra)
+
+
+def get(name: str) -> Log:
     """A logger whose first argument is a constant event name, and whose keywords are fields."""
-    logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)
-    return logger
+    return Log(name)
 
 
 def _unreserve(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -100,8 +151,14 @@ def _redact(_logger: Any, _method: str, event: Mapping[str, Any]) -> Mapping[str
     return {key: _shown(key, value) for key, value in event.items()}
 
 
+@lru_cache(maxsize=1024)
+def _is_withheld(key: str) -> bool:
+    """Whether a field of this name is never shown."""
+    return key.startswith(_WORDS_PREFIX) or any(part in key.lower() for part in _REDACTED_FIELDS)
+
+
 def _shown(key: str, value: Any) -> Any:
-    if key.startswith(_WORDS_PREFIX) or any(part in key.lower() for part in _REDACTED_FIELDS):
+    if _is_withheld(key):
         return "[redacted]"
     if key in _NEVER_PERSONAL or value is None or isinstance(value, int | float):
         return value

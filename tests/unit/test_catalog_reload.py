@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from structlog.testing import capture_logs
 
 from assistant.catalog import Catalog, CatalogInForce, read_again
 from assistant.worker.process.keeping import held
@@ -65,18 +64,19 @@ def test_only_what_idle_processes_hold_replaces_them(file: Path) -> None:
     assert held(changed(file, "version: 1", prices)) != now
 
 
-def test_a_wrong_file_is_refused_with_every_problem(file: Path) -> None:
+def test_a_wrong_file_is_refused_with_every_problem(
+    file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Each mistake is a line of the log with its place; there is no catalog to take."""
     document = yaml.safe_load(SHIPPED.read_text(encoding="utf-8"))
     document["agents"]["assistant"]["llm"]["provider"] = "grok"
     document["default"] = "nobody"
     file.write_text(json.dumps(document), encoding="utf-8")
-    with capture_logs() as said:
-        assert read_again(str(file)) is None
-    provider, default, refused = said
+    assert read_again(str(file)) is None
+    provider, default, refused = (vars(record) for record in caplog.records)
     assert "agents.assistant.llm.provider: expected one of" in provider["problem"]
     assert "default: no agent of that name" in default["problem"]
-    assert (refused["event"], refused["problems"]) == ("catalog.refused", 2)
+    assert (refused["msg"], refused["problems"]) == ("catalog.refused", 2)
 
 
 def test_the_catalog_in_force_says_since_when(file: Path) -> None:
