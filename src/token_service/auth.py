@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from assistant.sessions.record import Session
+from assistant.sessions.store.glances import Glance
 from token_service.errors import ForbiddenError, UnauthenticatedError
 from token_service.settings import ApiKey
 
@@ -34,7 +35,7 @@ class Caller:
     def is_public(self) -> bool:
         return self.kind is Kind.PUBLISHABLE
 
-    def owns(self, session: Session, session_key: str | None) -> bool:
+    def owns(self, session: Session | Glance, session_key: str | None) -> bool:
         """Whether the caller may see and end the session."""
         if not self.is_public:
             return True

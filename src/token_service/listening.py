@@ -43,4 +43,4 @@ class Listening:
         noted = ev.OperatorListening(at=self._clock(), by=caller.name)
         await self._store.note(session_id, noted)
         _log.info("session.listening", session=session_id, caller=caller.name)
-        return Minted(session, self._minter.mint_listener(session), None)
+        return Minted(session.id, session.room, self._minter.mint_listener(session), None)

@@ -11,7 +11,8 @@ from assistant.sessions.record import Session
 class Minted:
     """A token; `session_key` is set if this call made the session for a publishable key."""
 
-    session: Session
+    session_id: str
+    room: str
     token: str = field(repr=False)
     session_key: str | None = field(repr=False)
 

@@ -2,53 +2,50 @@
 
 | key | type | holds | written by | expires |
 |---|---|---|---|---|
-| `assistant:rate:{hash}:{minute}` | string | calls in that minute | rate_limit.py | 2 minutes |
+| `assistant:rate:{hash}:{minute}` | string | calls in that minute | glance.lua | 2 minutes |
 
 Fixed windows: around a minute's turn, twice the limit may pass. That is enough against a flood,
-and costs one round trip.
+and the count is had in the trip to Redis that every such call makes.
 """
 
 import hashlib
 import time
 from collections.abc import Callable
 
-from redis.asyncio import Redis
-
-from assistant.sessions.store.client import translated
 from token_service.auth import Caller
 from token_service.errors import RateLimitedError
 
 WINDOW_S = 60
+#: A window's counter is of no use afterwards; clocks of replicas may differ.
+KEEP_S = 2 * WINDOW_S
 
 
 class RateLimiter:
-    """Methods raise StoreUnavailableError when Redis does not answer."""
+    """Knows whom a call counts for, and what is too many. Pure but for its clock."""
 
-    def __init__(self, redis: Redis, *, limit: int, clock: Callable[[], float] = time.time) -> None:
-        self._redis = redis
+    def __init__(self, *, limit: int, clock: Callable[[], float] = time.time) -> None:
         self._limit = limit
         self._clock = clock
 
-    async def count(self, caller: Caller, user_id: str) -> None:
-        """Count one token or start of a user; behind a publishable key, of an address.
+    def counter(self, caller: Caller, user_id: str) -> str:
+        """The key to count a token or start of a user under; behind a publishable key, an address.
 
         A page names its users as it likes: a flood would hide behind many names, or use up
         somebody else's.
+        """
+        window = int(self._clock() // WINDOW_S)
+        by_address = caller.is_public and caller.address is not None
+        return _key(f"address:{caller.address}" if by_address else f"user:{user_id}", window)
+
+    def check(self, count: int) -> None:
+        """Refuse what is too many.
 
         Raises:
-            RateLimitedError: there were too many; says when the next will pass.
+            RateLimitedError: says when the next will pass.
         """
-        now = self._clock()
-        window = int(now // WINDOW_S)
-        by_address = caller.is_public and caller.address is not None
-        key = _key(f"address:{caller.address}" if by_address else f"user:{user_id}", window)
-        with translated():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.incr(key)
-                pipe.expire(key, 2 * WINDOW_S)
-                count, _ = await pipe.execute()
         if count > self._limit:
-            raise RateLimitedError(self._limit, (window + 1) * WINDOW_S - now)
+            now = self._clock()
+            raise RateLimitedError(self._limit, WINDOW_S - now % WINDOW_S)
 
 
 def _key(subject: str, window: int) -> str:

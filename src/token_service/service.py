@@ -7,10 +7,10 @@ is put right by the reconciler.
 import secrets
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from assistant import log
 from assistant.catalog import (
@@ -23,7 +23,6 @@ from assistant.catalog import (
 from assistant.sessions import events as ev
 from assistant.sessions.actions import Limits
 from assistant.sessions.errors import (
-    CapacityError,
     RecordError,
     SessionNotFoundError,
     SessionOverError,
@@ -42,27 +41,26 @@ from assistant.sessions.record import (
 from assistant.sessions.recordings import Recordings
 from assistant.sessions.store.commands import CommandStore
 from assistant.sessions.store.figures import SessionFigures
+from assistant.sessions.store.glances import Glance, Glances
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import SessionStore
 from assistant.sessions.store.workers import fleet_jobs
 from token_service.auth import Caller, hashed, new_session_key
 from token_service.bodies import EndBody, StartBody, TokenBody
-from token_service.deadline import store_in_time
-from token_service.errors import FullError, NoWorkerError
-from token_service.estimate import estimated_wait_s
+from token_service.errors import NoWorkerError
 from token_service.livekit_endpoint import Wish
 from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableError
-from token_service.outcomes import Minted, Shown, Started, Waiting
+from token_service.outcomes import Minted, Shown, Started
 from token_service.overview import Fleet, takes_jobs
+from token_service.places import Places, SlotsSeen
 from token_service.rate_limit import RateLimiter
 from token_service.settings import ServiceSettings
 from token_service.tokens import NOBODY, Guest, Minter
-from token_service.webhooks import TELLING, Notice
+from token_service.webhooks import ROOM_FINISHED, TELLING, Notice
 
 ID_BYTES = 16  # ids that we choose cannot be guessed
 
 _log = log.get(__name__)
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,6 +68,7 @@ class Parts:
     """What the service works with. `poke` asks for a reconcile in this process, now."""
 
     store: SessionStore
+    glances: Glances
     commands: CommandStore
     figures: SessionFigures
     due: DueQueue
@@ -102,6 +101,7 @@ class SessionService:
         self._parts = parts
         self._store = parts.store
         self._settings = parts.settings
+        self._places = Places(parts.store, parts.fleet, parts.figures, parts.settings, parts.limits)
 
     async def mint(self, caller: Caller, body: TokenBody) -> Minted:
         """A token for the session's user; makes the session, with the default agent, if needed.
@@ -110,15 +110,13 @@ class SessionService:
             LiveKitUnavailableError: the room could not be made.
             RateLimitedError: too many.
         """
-        async with store_in_time():
-            await self._parts.limiter.count(caller, body.user_id)
-            session = await self._find(caller, body.session_id, body.user_id, body.session_key)
-        session_key = None
-        if session is None:
-            # A start will name the agent; whether the caller may have it is decided then.
-            spec = self._resolve(Overrides(), public=False)
-            new = self._new(body.session_id, body.user_id, spec, {}, starts_on_join=False)
-            session, session_key = await self._create(caller, new)
+        seen, _ = await self._look(caller, body.session_id, body.user_id, body.session_key)
+        if seen is not None:
+            return await self._token_again(caller, seen, NOBODY)
+        # A start will name the agent; whether the caller may have it is decided then.
+        spec = self._resolve(Overrides(), public=False)
+        new = self._new(body.session_id, body.user_id, spec, {}, starts_on_join=False)
+        session, session_key = await self._create(caller, new)
         return await self._token_for(caller, session, session_key, NOBODY)
 
     async def join(self, caller: Caller, wish: Wish, session_key: str | None) -> Minted:
@@ -128,15 +126,13 @@ class SessionService:
         """
         user_id = wish.user_id or f"user-{secrets.token_hex(ID_BYTES)}"
         session_id = wish.session_id or secrets.token_hex(ID_BYTES)
-        async with store_in_time():
-            await self._parts.limiter.count(caller, user_id)
-            session = await self._find(caller, session_id, user_id, session_key)
-        new_key = None
-        if session is None:
-            spec = self._resolve(wish.overrides, public=caller.is_public)
-            config = _as_given(wish.overrides)
-            new = self._new(session_id, user_id, spec, config, starts_on_join=True)
-            session, new_key = await self._create(caller, new)
+        seen, _ = await self._look(caller, session_id, user_id, session_key)
+        if seen is not None:
+            return await self._token_again(caller, seen, wish.guest)
+        spec = self._resolve(wish.overrides, public=caller.is_public)
+        config = _as_given(wish.overrides)
+        new = self._new(session_id, user_id, spec, config, starts_on_join=True)
+        session, new_key = await self._create(caller, new)
         return await self._token_for(caller, session, new_key, wish.guest)
 
     async def start(self, caller: Caller, body: StartBody) -> Started:
@@ -148,10 +144,9 @@ class SessionService:
             NoWorkerError: no worker, and starts are not queued.
             RateLimitedError: too many.
         """
-        await self._parts.limiter.count(caller, body.user_id)
-        session = await self._find(caller, body.session_id, body.user_id, body.session_key)
-        if session is not None and session.task_id is not None:
-            return await self._started(session, None)
+        seen, taken = await self._look(caller, body.session_id, body.user_id, body.session_key)
+        if seen is not None and seen.task_id is not None:
+            return await self._started(await self._store.get(seen.id), None)
         overrides = body.config or Overrides()
         spec = self._resolve(overrides, public=caller.is_public)
         beats = await self._parts.fleet.beats()
@@ -168,17 +163,22 @@ class SessionService:
             user_join_timeout_s=spec.limits.user_join_timeout_s,
             user_return_timeout_s=spec.limits.user_return_timeout_s,
         )
-        jobs = fleet_jobs(beats)
-        if session is None:
+        slots, session = SlotsSeen(taken, fleet_jobs(beats)), None
+        if seen is None:
             new = self._new(body.session_id, body.user_id, spec, config, starts_on_join=False)
-            session, session_key = await self._create(caller, new, wish, jobs)
-        if session.task_id is None:
+            session, session_key = await self._create(caller, new, wish, slots)
+        if session is None or session.task_id is None:
             # A token made it, before this start or at the same time.
-            session = await self._place(partial(self._store.record, session.id), wish, jobs)
+            session = await self._places.take(
+                partial(self._store.record, body.session_id), wish, slots
+            )
         if session.task_id is None or session.state in OVER:
             raise SessionOverError(session.id)
-        self._parts.poke(session.id)
-        return await self._started(session, session_key)
+        started = await self._started(session, session_key)
+        if started.waiting is None or started.waiting.position == 1:
+            # The others are woken when those before them are admitted.
+            self._parts.poke(session.id)
+        return started
 
     async def end(self, caller: Caller, body: EndBody) -> str:
         """Ask for the session's end; the answer says how it stands. Ending twice is fine."""
@@ -211,7 +211,7 @@ class SessionService:
             happened = await self._store.timeline(session_id)
             # What was said stands in the transcript.
             timeline = [entry for entry in happened if entry["name"] != ev.ItemSaid.name]
-        return Shown(session, await self._waiting(session), timeline, muted)
+        return Shown(session, await self._places.waiting(session), timeline, muted)
 
     async def erase(self, caller: Caller, session_id: str) -> None:
         """Erase whatever is stored of a session, for good; one that lives is ended first.
@@ -244,26 +244,34 @@ class SessionService:
         session_id = session_of_room(self._settings.room_prefix, notice.room or "")
         if session_id is None or notice.event not in TELLING:
             return
+        if notice.event == ROOM_FINISHED and notice.room is not None:
+            self._parts.gateway.doubt(notice.room)
         if await self._store.standing(session_id) is None:
             return
         await self._parts.due.check_now(session_id)
         self._parts.poke(session_id)
 
-    async def _find(
+    async def _look(
         self, caller: Caller, session_id: str, user_id: str, session_key: str | None
-    ) -> Session | None:
-        """The caller's session; None: the id is free, and the caller may take it."""
-        try:
-            session = await self._store.get(session_id)
-        except SessionNotFoundError:
-            if caller.is_public and session_key is not None:
-                raise
-            return None
-        self._check(caller, session, user_id, session_key)
-        return session
+    ) -> tuple[Glance | None, int]:
+        """Count the call; the caller's session, and how many slots are in use or waited for.
+
+        None: the id is free, and the caller may take it.
+
+        Raises:
+            RateLimitedError: too many.
+        """
+        counter = self._parts.limiter.counter(caller, user_id)
+        look = await self._parts.glances.look(session_id, counter)
+        self._parts.limiter.check(look.calls)
+        if look.seen is not None:
+            self._check(caller, look.seen, user_id, session_key)
+        elif caller.is_public and session_key is not None:
+            raise SessionNotFoundError(session_id)
+        return look.seen, look.taken
 
     def _check(
-        self, caller: Caller, session: Session, user_id: str, session_key: str | None
+        self, caller: Caller, session: Session | Glance, user_id: str, session_key: str | None
     ) -> None:
         theirs = session.user_id == user_id and caller.owns(session, session_key)
         if not theirs and caller.is_public and session_key is not None:
@@ -307,7 +315,11 @@ class SessionService:
         )
 
     async def _create(
-        self, caller: Caller, new: Session, wish: ev.Started | None = None, jobs: int | None = None
+        self,
+        caller: Caller,
+        new: Session,
+        wish: ev.Started | None = None,
+        slots: SlotsSeen | None = None,
     ) -> tuple[Session, str | None]:
         """Store the session, started if there is a `wish`; its key if a publishable caller made it.
 
@@ -318,12 +330,21 @@ class SessionService:
             session_key = new_session_key()
             new = replace(new, session_key_hash=hashed(session_key))
         store = partial(self._store.create, new)
-        session, created = await (store() if wish is None else self._place(store, wish, jobs))
+        if wish is None or slots is None:
+            session, created = await store()
+        else:
+            session, created = await self._places.take(store, wish, slots)
         if not created:
             self._check(caller, session, new.user_id, None)
             return session, None
         _log.info("session.created", session=session.id, agent=session.agent, caller=caller.name)
         return session, session_key
+
+    async def _token_again(self, caller: Caller, seen: Glance, guest: Guest) -> Minted:
+        """A token to a session that is there; its room is too, if this process made it just now."""
+        if self._parts.gateway.made_just_now(seen.room):
+            return self._minted(caller, seen, None, guest)
+        return await self._token_for(caller, await self._store.get(seen.id), None, guest)
 
     async def _token_for(
         self, caller: Caller, session: Session, new_key: str | None, guest: Guest
@@ -348,9 +369,14 @@ class SessionService:
             # It ended meanwhile, and we may have made its room again.
             await self._parts.gateway.delete_room(session.room)
             raise SessionOverError(session.id)
+        return self._minted(caller, session, new_key, guest)
+
+    def _minted(
+        self, caller: Caller, session: Session | Glance, new_key: str | None, guest: Guest
+    ) -> Minted:
         token = self._parts.minter.mint(session, guest)
         _log.info("token.minted", session=session.id, caller=caller.name)
-        return Minted(session, token, new_key)
+        return Minted(session.id, session.room, token, new_key)
 
     async def _is_untouched(self, session: Session) -> bool:
         try:
@@ -358,26 +384,8 @@ class SessionService:
         except SessionNotFoundError:
             return False
 
-    async def _place(
-        self, write: Callable[..., Awaitable[_T]], wish: ev.Started, jobs: int | None
-    ) -> _T:
-        """Write the start with a slot, or else with a place in the queue, or else not at all."""
-        try:
-            try:
-                return await write(wish, ev.Admitted(at=wish.at), fleet_jobs=jobs)
-            except CapacityError:
-                if self._settings.when_full == "reject":
-                    raise
-            return await write(wish)
-        except CapacityError as error:
-            raise FullError(
-                queue_full=error.detail == "queue_full",
-                # One place comes free as often as one session in the queue moves up.
-                retry_after_s=await self._estimate(1),
-            ) from None
-
     async def _started(self, session: Session, session_key: str | None) -> Started:
-        waiting = await self._waiting(session)
+        waiting = await self._places.waiting(session)
         _log.info(
             "session.started",
             session=session.id,
@@ -385,17 +393,6 @@ class SessionService:
             position=waiting and waiting.position,
         )
         return Started(session, session.task_id or "", waiting, session_key)
-
-    async def _waiting(self, session: Session) -> Waiting | None:
-        if session.state is not State.QUEUED:
-            return None
-        position = await self._store.queue_position(session.id)
-        return None if position is None else Waiting(position, await self._estimate(position))
-
-    async def _estimate(self, position: int) -> float | None:
-        jobs = fleet_jobs(await self._parts.fleet.beats())
-        slots = min(self._settings.max_bots, jobs)
-        return estimated_wait_s(position, slots, await self._parts.figures.holds_s())
 
 
 def _as_given(overrides: Overrides) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from assistant.sessions.store.client import connect
 from assistant.sessions.store.commands import CommandStore
 from assistant.sessions.store.delivery_log import DeliveryLog
 from assistant.sessions.store.figures import SessionFigures
+from assistant.sessions.store.glances import Glances
 from assistant.sessions.store.idempotency import IdempotencyStore
 from assistant.sessions.store.listing import SessionListing
 from assistant.sessions.store.outbox import Outbox
@@ -27,6 +28,7 @@ from token_service.announcing import announce_reports, forget_events
 from token_service.app import Backend, create_app
 from token_service.board import Board
 from token_service.checks import Checks
+from token_service.deadline import STORE_TIMEOUT_S
 from token_service.deliveries import Deliverer
 from token_service.event_feed import EventFeed, blocking_client
 from token_service.event_streams import EventStreams
@@ -36,7 +38,7 @@ from token_service.live_control import LiveControl
 from token_service.livekit_gateway import LiveKitGateway
 from token_service.metrics import Metrics
 from token_service.overview import Fleet, Overview
-from token_service.rate_limit import RateLimiter
+from token_service.rate_limit import KEEP_S, RateLimiter
 from token_service.reconciler import Reconciler
 from token_service.reloading import keep_current
 from token_service.service import Parts, SessionService
@@ -123,6 +125,7 @@ async def serve(
     service = SessionService(
         Parts(
             store=store,
+            glances=Glances(redis, counters_keep_s=KEEP_S, within_s=STORE_TIMEOUT_S),
             commands=commands,
             figures=figures,
             due=due,
@@ -130,7 +133,7 @@ async def serve(
             catalogs=catalogs,
             gateway=gateway,
             minter=minter,
-            limiter=RateLimiter(redis, limit=settings.rate_limit),
+            limiter=RateLimiter(limit=settings.rate_limit),
             poke=reconciler.poke,
             settings=settings,
             limits=limits,

@@ -21,11 +21,12 @@ LEEWAY_S = 60.0  # clocks of two hosts
 # LiveKit signs for 5 minutes. Source: livekit/protocol, webhook/resource_url_notifier.go.
 MAX_LIFE_S = 300.0 + LEEWAY_S
 
+ROOM_FINISHED = "room_finished"
 #: Events after which a session may have something to do.
 TELLING = frozenset(
     {
         "room_started",
-        "room_finished",
+        ROOM_FINISHED,
         "participant_joined",
         "participant_left",
         "participant_connection_aborted",

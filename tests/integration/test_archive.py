@@ -14,7 +14,8 @@ from assistant.sessions.record import Reason, State
 from assistant.sessions.store import keys
 from assistant.sessions.store.archive import EVENT_TEXT_CHARS, ITEMS_PER_SESSION, Archive
 from assistant.sessions.store.client import connect
-from assistant.sessions.store.records import REPORT_GRACE_S, Bounds, SessionStore
+from assistant.sessions.store.records import Bounds, SessionStore
+from assistant.sessions.store.saves import REPORT_GRACE_S
 from assistant.sessions.usage import Spent, Usage
 from tests.integration.session_servers import new_session, running_valkey
 

@@ -159,12 +159,20 @@ class MemoryStore(SessionStore):
         news: list[ev.Event],
         fleet_jobs: int | None = None,
         next_check: float | None = None,
+        *,
+        behind_check: float | None = None,
     ) -> str | int:
         await self._link()
         now = self._clock()
+        if behind_check is not None and self._comes_behind(session):
+            next_check = behind_check
         outcome = self._take(session, news, fleet_jobs, next_check, now)
         await self._link()  # The answer may be lost after the step was taken.
         return outcome
+
+    def _comes_behind(self, session: Session) -> bool:
+        queue = self._memory.queue
+        return session.state is State.QUEUED and session.id not in queue and bool(queue)
 
     def _take(  # noqa: C901 - one step, in the order of save.lua
         self,

@@ -49,6 +49,8 @@ EVICTION_RECHECK_S = 0.05
 QUEUE_RECHECK_S = 0.5
 # Who is not first in the queue is woken when the one before is admitted.
 QUEUE_BEHIND_RECHECK_S = 2.0
+# Further back it takes longer, so that a long queue costs hardly more looks than a short one.
+QUEUE_FRONT = 10
 # The first retry is immediate, because a caller listens; a job that always fails must not spin.
 RETRY_BASE_S = 0.25
 RETRY_MAX_S = 4.0
@@ -63,6 +65,11 @@ def room_timeouts(session: Session, limits: Limits) -> tuple[float, float]:
         agent_comes_s + session.user_join_timeout_s + ROOM_MARGIN_S,
         agent_comes_s + session.user_return_timeout_s + ROOM_MARGIN_S,
     )
+
+
+def queue_recheck_s(ahead: int) -> float:
+    """When to look again at a session with so many before it in the queue."""
+    return QUEUE_BEHIND_RECHECK_S * max(1.0, ahead / QUEUE_FRONT) if ahead else QUEUE_RECHECK_S
 
 
 def needs_observation(session: Session) -> bool:
@@ -139,8 +146,7 @@ def _plan_queued(session: Session, observed: Observed, limits: Limits, now: floa
         return [Record(ev.Failed(at=now, reason=reason, detail=detail))]
     ahead = observed.ahead or 0
     if observed.free_slots is not None and observed.free_slots <= ahead:
-        recheck_s = QUEUE_BEHIND_RECHECK_S if ahead else QUEUE_RECHECK_S
-        return [CheckAt(min(now + recheck_s, deadline))]
+        return [CheckAt(min(now + queue_recheck_s(ahead), deadline))]
     return [Record(ev.Admitted(at=now))]
 
 

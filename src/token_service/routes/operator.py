@@ -65,7 +65,7 @@ class OperatorRoutes:
             ListenAnswer(
                 token=minted.token,
                 url=self._settings.client_livekit_url,
-                room=minted.session.room,
+                room=minted.room,
             )
         )
 

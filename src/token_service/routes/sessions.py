@@ -58,8 +58,8 @@ class SessionRoutes:
             TokenAnswer(
                 token=minted.token,
                 url=self._settings.client_livekit_url,
-                session_id=minted.session.id,
-                room=minted.session.room,
+                session_id=minted.session_id,
+                room=minted.room,
                 session_key=minted.session_key,
             ),
             sparse=True,
@@ -81,7 +81,7 @@ class SessionRoutes:
             status=201,
         )
         # In headers, since not every SDK ignores fields that it does not know.
-        response.headers["X-Session-Id"] = minted.session.id
+        response.headers["X-Session-Id"] = minted.session_id
         if minted.session_key is not None:
             response.headers[SESSION_KEY_HEADER] = minted.session_key
         return response

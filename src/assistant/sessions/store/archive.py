@@ -18,7 +18,7 @@ from assistant.sessions import events as ev
 from assistant.sessions.item import Item
 from assistant.sessions.store import codec, keys
 from assistant.sessions.store.client import script, translated
-from assistant.sessions.store.records import (
+from assistant.sessions.store.saves import (
     EVENTS_IN_ALL,
     EVENTS_IN_OUTBOX,
     EVENTS_PER_SESSION,

@@ -17,7 +17,7 @@ from assistant.sessions.direction import Direction
 from assistant.sessions.errors import SessionNotFoundError, SessionOverError
 from assistant.sessions.store import codec, keys
 from assistant.sessions.store.client import entries_of, script, translated
-from assistant.sessions.store.records import EVENTS_IN_ALL, EVENTS_IN_OUTBOX, EVENTS_PER_SESSION
+from assistant.sessions.store.saves import EVENTS_IN_ALL, EVENTS_IN_OUTBOX, EVENTS_PER_SESSION
 
 # With an agent in the room a command waits for milliseconds; what a backend may prepare before.
 MAX_WAITING = 50

@@ -1,6 +1,7 @@
 """How many sessions there are, of what kind, and what was counted: read in a few round trips."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from assistant.sessions.record import State
 from assistant.sessions.store import keys
 from assistant.sessions.store.client import translated
 from assistant.sessions.store.server import examine
+from assistant.sessions.store.together import Together
 from assistant.sessions.tally import bucket_field
 
 MINUTE_S = 60
@@ -48,6 +50,7 @@ class SessionFigures:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
+        self._holds: Together[None, list[float]] = Together(self._look_at_holds)
 
     async def counts(self) -> Counts:
         with translated():
@@ -113,9 +116,12 @@ class SessionFigures:
 
     async def holds_s(self) -> list[float]:
         """How long the slots that were freed last had been held, the latest first."""
+        return await self._holds.call(None)
+
+    async def _look_at_holds(self, asked: Sequence[None]) -> list[list[float]]:
         with translated():
             stored = cast("list[str]", await self._redis.lrange(keys.HOLDS, 0, -1))
-        return [float(text) for text in stored]
+        return [[float(text) for text in stored]] * len(asked)
 
     async def examine(self) -> list[Finding]:
         """Whether the Redis server is one that keeps what it is told."""

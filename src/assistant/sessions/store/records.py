@@ -1,7 +1,6 @@
 """Session records in Redis: create, read, and change by events, each change in one atomic step."""
 
 import json
-import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,27 +17,19 @@ from assistant.sessions.errors import (
     SupersededError,
 )
 from assistant.sessions.record import TERMINAL, Session, State
-from assistant.sessions.store import codec, index, keys
+from assistant.sessions.store import codec, keys
 from assistant.sessions.store.client import script, translated
-from assistant.sessions.tally import TURN, tally, tally_of_turn
+from assistant.sessions.store.saves import (
+    EVENTS_IN_ALL,
+    EVENTS_IN_OUTBOX,
+    EVENTS_PER_SESSION,
+    MINUTE_KEEP_S,
+    Saves,
+)
+from assistant.sessions.store.together import Together
+from assistant.sessions.tally import TURN, tally_of_turn
 
 MAX_TRIES = 16  # Writers of one session are a handful; more conflicts in a row are a fault.
-EVENTS_PER_SESSION = 2000
-EVENTS_IN_ALL = 20_000
-# While every replica of the service is away; at about 300 bytes an event, 30 MB.
-EVENTS_IN_OUTBOX = 100_000
-# The last report of a job whose session has ended comes within so long, or not at all: the time to
-# leave the room, to have its words judged, and to reach Redis.
-REPORT_GRACE_S = 20.0
-LINES_PER_SESSION = 200
-# A day, and the hour that is under way.
-MINUTE_KEEP_S = 25 * 3600
-# Sessions whose slot was freed last: enough for a mean, few enough to follow the time of day.
-HOLDS = 50
-# More than one session ends for each that begins, so that expired ones never pile up.
-CLEANED_PER_WRITE = 4
-# A live session's record outlives the session, however long nothing happens to it.
-LIVE_KEEP_S = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +66,8 @@ class SessionStore:
         self._bounds = bounds
         self._clock = clock
         count, in_index = script("count.lua"), script("index.lua")
-        self._save = redis.register_script(count + in_index + script("save.lua"))
+        self._saves = Saves(redis)
+        self._places: Together[str, int | None] = Together(self._ranks)
         self._note = redis.register_script(script("tell.lua") + count + script("note.lua"))
         self._erase = redis.register_script(count + in_index + script("erase.lua"))
 
@@ -85,19 +77,25 @@ class SessionStore:
         return self._bounds.max_bots
 
     async def create(
-        self, session: Session, *happened: ev.Event, fleet_jobs: int | None = None
+        self,
+        session: Session,
+        *happened: ev.Event,
+        fleet_jobs: int | None = None,
+        behind_check: float | None = None,
     ) -> tuple[Session, bool]:
         """Store a new record with what has happened to it already, all or nothing.
 
         Returns the stored record and True; where the id is taken, whatever is there, and False.
-        Events and `fleet_jobs` as in `record`.
+        The rest as in `record`.
 
         Raises:
             CapacityError: the events would admit or queue the session, and there is no place.
         """
         changed, news = _applied(session, happened)
         created = ev.Created(at=session.created_at)
-        outcome = await self._write(None, changed, [created, *news], fleet_jobs)
+        outcome = await self._write(
+            None, changed, [created, *news], fleet_jobs, behind_check=behind_check
+        )
         if outcome in {"full", "queue_full"}:
             raise CapacityError(session.id, str(outcome))
         if outcome == "exists":
@@ -125,6 +123,7 @@ class SessionStore:
         *happened: ev.Event,
         fleet_jobs: int | None = None,
         next_check: float | None = None,
+        behind_check: float | None = None,
     ) -> Session:
         """Apply events to the session; those that say nothing new are not stored.
 
@@ -132,6 +131,7 @@ class SessionStore:
         min(MAX_BOTS, `fleet_jobs`) are taken and nobody waits before it.
         `fleet_jobs`: the jobs that all live workers could run together; None: not known.
         `next_check`: when to look at the changed session (Unix seconds); None: at once.
+        `behind_check`: the same where it comes to wait behind others; None: no other.
 
         Raises:
             SessionNotFoundError: there is no such session.
@@ -143,7 +143,9 @@ class SessionStore:
             changed, news = _applied(session, happened)
             if not news:
                 return session
-            outcome = await self._write(session, changed, news, fleet_jobs, next_check)
+            outcome = await self._write(
+                session, changed, news, fleet_jobs, next_check, behind_check=behind_check
+            )
             if outcome in {"full", "queue_full"}:
                 raise CapacityError(session_id, outcome)
             if outcome != "conflict":
@@ -305,8 +307,7 @@ class SessionStore:
 
     async def queue_position(self, session_id: str) -> int | None:
         """The session's place in the queue, from 1; None: it does not wait."""
-        with translated():
-            rank = cast("int | None", await self._redis.zrank(keys.QUEUE, session_id))
+        rank = await self._places.call(session_id)
         return None if rank is None else rank + 1
 
     async def ping(self) -> None:
@@ -320,6 +321,8 @@ class SessionStore:
         news: list[ev.Event],
         fleet_jobs: int | None = None,
         next_check: float | None = None,
+        *,
+        behind_check: float | None = None,
     ) -> str | int:
         now = self._clock()
         slots = self._bounds.max_bots
@@ -328,62 +331,24 @@ class SessionStore:
         if next_check is None:
             # A new record has nothing to reconcile yet; every change has.
             next_check = now + lifecycle.NEW_RECHECK_S if session.state is State.CREATED else now
-        live_s = self._bounds.keep_s + max(session.max_duration_s, LIVE_KEEP_S)
-        keep_s = math.ceil(self._bounds.keep_s if session.terminal else live_s)
-        more = {
-            "entry": index.entry(session, expires_at=now + keep_s),
-            "pid": index.active_pid(session),
-            "lines": [index.line(event) for event in news],
-            "tally": tally(before, session),
-            "minute": keys.minute(now),
-            "minute_s": MINUTE_KEEP_S,
-        }
+        return await self._saves.save(
+            before,
+            session,
+            news,
+            now=now,
+            next_check=next_check,
+            behind_check=behind_check,
+            slots=slots,
+            places=self._bounds.queue_limit,
+            keep_s=self._bounds.keep_s,
+        )
+
+    async def _ranks(self, session_ids: Sequence[str]) -> list[int | None]:
         with translated():
-            outcome: str | int = await self._save(
-                keys=[
-                    keys.session(session.id),
-                    keys.session_events(session.id),
-                    keys.EVENTS,
-                    keys.DUE,
-                    keys.SLOTS,
-                    keys.QUEUE,
-                    keys.OUTBOX,
-                    keys.session_items(session.id),
-                    keys.SESSIONS,
-                    keys.agent_pid(session.id),
-                    keys.session_logs(session.id),
-                    keys.HOLDS,
-                    keys.TOTALS,
-                    keys.session_report(session.id),
-                    keys.REPORTS,
-                    keys.session_commands(session.id),
-                    keys.session_control(session.id),
-                ],
-                args=[
-                    session.id,
-                    session.version,
-                    json.dumps(codec.encode(session)),
-                    json.dumps([codec.encode_event(event) for event in news]),
-                    next_check,
-                    now,
-                    int(session.holds_slot),
-                    slots,
-                    int(session.state is State.QUEUED),
-                    self._bounds.queue_limit,
-                    keep_s,
-                    EVENTS_PER_SESSION,
-                    EVENTS_IN_ALL,
-                    math.ceil(live_s),
-                    EVENTS_IN_OUTBOX,
-                    json.dumps(more),
-                    LINES_PER_SESSION,
-                    HOLDS,
-                    CLEANED_PER_WRITE,
-                    keys.session(""),
-                    REPORT_GRACE_S,
-                ],
-            )
-        return outcome
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for session_id in session_ids:
+                    pipe.zrank(keys.QUEUE, session_id)
+                return cast("list[int | None]", await pipe.execute())
 
 
 def _applied(session: Session, happened: Iterable[ev.Event]) -> tuple[Session, list[ev.Event]]:

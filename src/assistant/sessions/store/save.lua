@@ -19,7 +19,8 @@
 --      14 seconds to keep what all sessions share   15 events kept in the outbox
 --      16 JSON object: `entry` for the index (see index.lua); `pid` of the active agent, "": none;
 --         `lines` for the log; `tally`, what the change adds to the totals, and to the figures of
---         the minute, `minute` (assistant:minute:{n}, a hash), which are kept for `minute_s`
+--         the minute, `minute` (assistant:minute:{n}, a hash), which are kept for `minute_s`;
+--         `behind`, when to look at it where it comes to wait behind others (Unix s), if not ARGV 5
 --      17 lines kept in the log   18 holds kept   19 expired sessions to drop from the index
 --      20 prefix of records' keys
 --      21 seconds after the end until the report is made without its job's last word
@@ -74,8 +75,14 @@ for _, event in ipairs(cjson.decode(ARGV[4])) do
   end
 end
 
+local more = cjson.decode(ARGV[16])
+local check = ARGV[5]
+if more.behind and ARGV[9] == "1" and not place and redis.call("ZCARD", KEYS[6]) > 0 then
+  -- The one before it wakes it.
+  check = more.behind
+end
 -- LT: a check that somebody asked for sooner stays.
-redis.call("ZADD", KEYS[4], "LT", ARGV[5], id)
+redis.call("ZADD", KEYS[4], "LT", check, id)
 local slots_taken, places_taken = 0, 0
 if ARGV[7] == "1" then
   if not had_slot then
@@ -114,7 +121,6 @@ if (fields.status == "ended" or fields.status == "failed") and fields.attempt ~=
   redis.call("ZADD", KEYS[15], "NX", said and ARGV[6] or ARGV[6] + ARGV[21], id)
 end
 
-local more = cjson.decode(ARGV[16])
 enter_index(KEYS[9], id, more.entry, ARGV[14])
 clean_index(KEYS[9], ARGV[6], ARGV[19], ARGV[20])
 for name, amount in pairs(more.tally) do count_up(KEYS[13], more.minute, name, amount) end

@@ -1,6 +1,6 @@
 """The workers' beats: who is there, and how many jobs each could still take."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from redis.asyncio import Redis
 
 from assistant.sessions.store import keys
-from assistant.sessions.store.client import translated
+from assistant.sessions.store.client import script, translated
+from assistant.sessions.store.together import Together
 
 BEAT_INTERVAL_S = 1.0
 # Three beats may be missed (a busy machine, a slow Redis) before a worker counts as gone.
@@ -69,6 +70,8 @@ class WorkerRegistry:
     def __init__(self, redis: Redis, *, keep_s: float) -> None:
         self._redis = redis
         self._keep_s = keep_s
+        self._beats = redis.register_script(script("beats.lua"))
+        self._together: Together[None, list[Heard]] = Together(self._look)
 
     async def beat(self, beat: Beat) -> None:
         with translated():
@@ -90,25 +93,23 @@ class WorkerRegistry:
         return [heard.beat for heard in await self.heard() if heard.beat is not None]
 
     async def heard(self) -> list[Heard]:
-        """The workers whose beat is fresh; forgets those that are gone."""
+        """The workers whose beat is fresh; forgets those that are gone.
+
+        Whoever asks while others wait for the same shares one look, which begins after all asked.
+        """
+        return await self._together.call(None)
+
+    async def _look(self, asked: Sequence[None]) -> list[list[Heard]]:
         with translated():
-            ids = sorted(cast("set[str]", await self._redis.smembers(keys.WORKERS)))
-            if not ids:
-                return []
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for worker_id in ids:
-                    pipe.get(keys.worker(worker_id))
-                    pipe.pttl(keys.worker(worker_id))
-                rows = await pipe.execute()
-            stored, left_ms = rows[0::2], rows[1::2]
-            gone = [i for i, text in zip(ids, stored, strict=True) if text is None]
-            if gone:
-                await self._redis.srem(keys.WORKERS, *gone)
-        return [
+            rows = cast(
+                "list[tuple[str, str, int]]",
+                await self._beats(keys=[keys.WORKERS], args=[keys.worker("")]),
+            )
+        heard = [
             Heard(worker_id, BEAT_TTL_S - max(ms, 0) / 1000, _parse(text))
-            for worker_id, text, ms in zip(ids, stored, left_ms, strict=True)
-            if text is not None
+            for worker_id, text, ms in sorted(rows)
         ]
+        return [heard] * len(asked)
 
 
 def _parse(text: str) -> Beat | None:
