@@ -1,9 +1,12 @@
 """What a minted token lets its holder do."""
 
+import datetime as dt
 import json
 import time
+from dataclasses import replace
 
 import jwt
+from livekit import api
 
 from assistant.sessions.record import Session, State, is_user_id
 from token_service.tokens import Guest, Minter
@@ -87,3 +90,44 @@ def test_a_listener_hears_and_nothing_else() -> None:
     }
     assert "metadata" not in first
     assert "roomConfig" not in first
+
+
+def test_claims_are_those_of_livekits_own_library() -> None:
+    """Whatever a caller calls itself, a token says what LiveKit's library would have said."""
+    for user_id, guest in (
+        ("Zoë 7", Guest()),
+        ('a"b\\c', Guest(name='"', metadata="%(the-room)s %", attributes={"k": '"%d'})),
+        ("the-identity", Guest(name="the-metadata", metadata='{"x": 1}')),
+        ("the-room", Guest(attributes={"the-room": "the-room"})),
+    ):
+        session = replace(SESSION, user_id=user_id)
+        metadata = {"sessionId": session.id, "userId": user_id}
+        if guest.metadata is not None:
+            metadata["participantMetadata"] = guest.metadata
+        grants = api.VideoGrants(
+            room_join=True,
+            room=session.room,
+            can_publish=True,
+            can_publish_sources=["microphone"],
+            can_publish_data=True,
+            can_subscribe=True,
+            can_update_own_metadata=False,
+        )
+        theirs = api.AccessToken("APIours", SECRET).with_identity(user_id).with_grants(grants)
+        theirs = theirs.with_metadata(
+            json.dumps(metadata, ensure_ascii=False, separators=(",", ":"))
+        )
+        theirs = theirs.with_ttl(dt.timedelta(seconds=600))
+        if guest.name is not None:
+            theirs = theirs.with_name(guest.name)
+        if guest.attributes:
+            theirs = theirs.with_attributes(dict(guest.attributes))
+        ours = Minter("APIours", SECRET, ttl_s=600).mint(session, guest)
+        said, meant = (
+            jwt.decode(token, SECRET, algorithms=["HS256"]) for token in (ours, theirs.to_jwt())
+        )
+        for moment in ("nbf", "exp"):
+            assert abs(said.pop(moment) - meant.pop(moment)) <= 1
+        assert said == meant
+        assert jwt.get_unverified_header(ours) == jwt.get_unverified_header(theirs.to_jwt())
+        assert api.TokenVerifier("APIours", SECRET).verify(ours).identity == user_id
