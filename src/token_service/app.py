@@ -1,6 +1,7 @@
 """The HTTP application: its routes, its middleware, and its answers to errors."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,17 +20,18 @@ from assistant.sessions.store.delivery_log import DeliveryLog
 from assistant.sessions.store.idempotency import IdempotencyStore
 from assistant.sessions.store.listing import SessionListing
 from assistant.sessions.store.records import SessionStore
-from token_service.access_log import AccessLog
 from token_service.auth import Authenticator
 from token_service.board import Board
 from token_service.checks import Checks
 from token_service.event_streams import EventStreams
+from token_service.exact_routes import CLIENT_GONE, ExactRoutes
+from token_service.exchanges import Exchanges
 from token_service.figures import Figures
 from token_service.idempotency import HEADER as IDEMPOTENCY_HEADER
 from token_service.idempotency import REPLAYED_HEADER, Idempotency
 from token_service.listening import Listening
 from token_service.live_control import LiveControl
-from token_service.metrics import HttpMetrics, Metrics
+from token_service.metrics import Metrics
 from token_service.openapi import openapi
 from token_service.overview import Overview
 from token_service.problems import HANDLED, problem
@@ -48,7 +50,6 @@ from token_service.routes.webhook import WebhookRoute
 from token_service.sealing import Seal
 from token_service.security import (
     HostCheck,
-    SecurityHeaders,
     console_headers,
     console_talk_headers,
     hosts_to_answer,
@@ -58,8 +59,6 @@ from token_service.service import SessionService
 from token_service.settings import ServiceSettings
 from token_service.tokens import LISTEN_TTL_S
 from token_service.webhooks import WebhookVerifier
-
-_CLIENT_GONE = 499  # nobody reads it; it is what the log shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,35 +86,15 @@ class Backend:
 
 def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
     """The application; whoever makes it runs the reconciler and closes the connections."""
+    routes = _routes(settings, backend)
+    hosts = hosts_to_answer(settings.allowed_hosts, has_keys=settings.has_keys)
     app = Starlette(
-        routes=_routes(settings, backend),
+        routes=routes,
         middleware=[
-            Middleware(HttpMetrics, metrics=backend.metrics),
-            Middleware(AccessLog),
-            Middleware(SecurityHeaders),
-            Middleware(
-                HostCheck,
-                hosts=hosts_to_answer(settings.allowed_hosts, has_keys=settings.has_keys),
-            ),
-            Middleware(
-                CORSMiddleware,
-                allow_origins=settings.allowed_origins,
-                allow_methods=("GET", "POST", "DELETE"),
-                allow_headers=(
-                    "Authorization",
-                    "Content-Type",
-                    SESSION_KEY_HEADER,
-                    LAST_EVENT_ID_HEADER,
-                    IDEMPOTENCY_HEADER,
-                ),
-                expose_headers=(
-                    "Retry-After",
-                    "X-Request-Id",
-                    "X-Session-Id",
-                    SESSION_KEY_HEADER,
-                    REPLAYED_HEADER,
-                ),
-            ),
+            Middleware(Exchanges, figures=backend.metrics.http),
+            *([Middleware(HostCheck, hosts=hosts)] if hosts else []),
+            *_for_origins(settings.allowed_origins),
+            Middleware(ExactRoutes, routes=routes),
         ],
         exception_handlers={
             **dict.fromkeys((*HANDLED, HTTPException), _on_error),
@@ -126,6 +105,33 @@ def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
     # A redirect would answer with the address that the request claimed.
     app.router.redirect_slashes = False
     return app
+
+
+def _for_origins(origins: Sequence[str]) -> list[Middleware]:
+    """What lets pages of these origins call; without any, browsers let none without our saying."""
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=(
+                "Authorization",
+                "Content-Type",
+                SESSION_KEY_HEADER,
+                LAST_EVENT_ID_HEADER,
+                IDEMPOTENCY_HEADER,
+            ),
+            expose_headers=(
+                "Retry-After",
+                "X-Request-Id",
+                "X-Session-Id",
+                SESSION_KEY_HEADER,
+                REPLAYED_HEADER,
+            ),
+        )
+    ]
 
 
 def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
@@ -249,4 +255,4 @@ async def _on_error(_request: Request, error: Exception) -> Response:
 
 
 async def _on_disconnect(_request: Request, _error: Exception) -> Response:
-    return Response(status_code=_CLIENT_GONE)
+    return Response(status_code=CLIENT_GONE)

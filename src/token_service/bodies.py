@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from assistant.catalog import Overrides
 from assistant.catalog.fields import AgentName, Instructions
@@ -32,6 +32,8 @@ MAX_REASON_CHARS = 500
 MAX_SESSION_KEY_CHARS = 128
 MAX_PROBLEMS = 20  # told in one answer
 
+_HELD = "assistant.body"  # a field of the request's scope
+
 
 async def read_body(request: Request, limit: int) -> bytes:
     """The body, of which never more than `limit` bytes and one chunk are held.
@@ -40,24 +42,39 @@ async def read_body(request: Request, limit: int) -> bytes:
         BodyTooLargeError, BodySlowError: as they say.
         ClientDisconnect: the client went away.
     """
-    held: bytes | None = getattr(request.state, "body", None)
+    held: bytes | None = request.scope.get(_HELD)
     if held is not None:
         return held
-    declared = request.headers.get("content-length", "")
+    declared = header(request, b"content-length") or ""
     if declared.isdecimal() and (len(declared) > 12 or int(declared) > limit):
         raise BodyTooLargeError(limit)
-    body = bytearray()
+    body, more = b"", True
     try:
         async with asyncio.timeout(BODY_TIMEOUT_S):
-            async for chunk in request.stream():
-                body += chunk
+            while more:
+                message = await request.receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientDisconnect
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
                 if len(body) > limit:
                     raise BodyTooLargeError(limit)
     except TimeoutError:
         raise BodySlowError from None
     # Whoever looks at it first, such as the check for repetitions, does not take it away.
-    request.state.body = bytes(body)
-    return bytes(body)
+    request.scope[_HELD] = body
+    return body
+
+
+def header(request: Request, name: bytes) -> str | None:
+    """The first header of this name, which is in lower case; None: there is none.
+
+    Starlette's own mapping is several times as slow, and a call asks for a handful.
+    """
+    for key, value in request.scope["headers"]:
+        if key == name:
+            return str(value, "latin-1")
+    return None
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -70,8 +87,8 @@ async def read_json(request: Request, limit: int) -> dict[str, Any]:
         BodyError: it is none.
     """
     # No other type: pages of other origins may send those without asking.
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json":
+    content_type = header(request, b"content-type") or ""
+    if content_type.partition(";")[0].strip().lower() != "application/json":
         raise BodyTypeError
     return parse_object(await read_body(request, limit))
 
@@ -94,20 +111,15 @@ def parse_object(body: bytes) -> dict[str, Any]:
         BodyInvalidError: not an object, or a text with NUL or a lone surrogate in it.
     """
     try:
-        value = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_object,
-            parse_constant=_no_constant,
-            parse_int=_integer,
-            parse_float=_number,
-        )
+        value = _STRICT.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise BodySyntaxError("it is not UTF-8") from None
     except RecursionError:
         raise BodySyntaxError(f"it is nested deeper than {MAX_DEPTH} levels") from None
     except json.JSONDecodeError as error:
         raise BodySyntaxError(f"{error.msg} at line {error.lineno}, column {error.colno}") from None
-    _check(value)
+    if _needs_a_look(body):
+        _check(value)
     if not isinstance(value, dict):
         raise BodyInvalidError(FieldProblem("", "the body must be a JSON object"))
     return value
@@ -137,6 +149,22 @@ def _number(text: str) -> float:
     if not math.isfinite(number):
         raise BodySyntaxError("a number is too large or too long")
     return number
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_object,
+    parse_constant=_no_constant,
+    parse_int=_integer,
+    parse_float=_number,
+)
+
+
+def _needs_a_look(body: bytes) -> bool:
+    """Whether its value could be too deep, or hold NUL or a lone surrogate.
+
+    Those two can only be escaped: plain, the one is no JSON and the other no UTF-8.
+    """
+    return b"\\u" in body or body.count(b"{") + body.count(b"[") > MAX_DEPTH
 
 
 def _check(value: Any) -> None:

@@ -1,53 +1,93 @@
-"""One log line per request: what, by which key, how it went; never a query, a body or a key."""
+"""What every request and its answer have in common: an id, safe headers, a log line, a figure.
 
+One layer for all four, since each layer of ASGI costs every request the same again.
+"""
+
+import logging
 import secrets
 import time
 
 import structlog
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant import log
+from token_service.http_figures import NO_ROUTE, HttpFigures
 
 MAX_PATH_CHARS = 200
 #: Asked for every few seconds by machines.
 QUIET_PATHS = frozenset({"/livez", "/readyz", "/health", "/metrics"})
 
+_SAFE = {
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"cross-origin-opener-policy": b"same-origin",
+    # For data; pages set their own.
+    b"cache-control": b"no-store",
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+}
+_SAFE_HEADERS = tuple(_SAFE.items())
+
 _log = log.get(__name__)
 
 
-class AccessLog:
-    """ASGI middleware: gives each request an id, logs it, and returns it as X-Request-Id."""
+class Exchanges:
+    """ASGI middleware, around all others.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Gives each request an id, logs it (by which key it was made, never a query, a body or a key),
+    returns it as X-Request-Id, counts the request by its route, never by its path, and adds the
+    safe headers that the answer does not set itself.
+    """
+
+    def __init__(self, app: ASGIApp, figures: HttpFigures) -> None:
         self._app = app
+        self._figures = figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         request_id = secrets.token_hex(8)
-        status = 500
-        began = time.monotonic()
+        began, answered_at, status = time.monotonic(), None, 500
 
         async def noting(message: Message) -> None:
-            nonlocal status
+            nonlocal answered_at, status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                answered_at, status = time.monotonic(), message["status"]
+                headers = message["headers"]
+                own = {name for name, _ in headers}
+                message["headers"] = [
+                    *headers,
+                    *(header for header in _SAFE_HEADERS if header[0] not in own),
+                    (b"x-request-id", request_id.encode()),
+                ]
             await send(message)
 
-        scope.setdefault("state", {})
-        with structlog.contextvars.bound_contextvars(request=request_id):
-            try:
-                await self._app(scope, receive, noting)
-            finally:
-                quiet = scope["path"] in QUIET_PATHS and status < 500
-                (_log.debug if quiet else _log.info)(
-                    "http.request",
-                    method=scope["method"],
-                    path=scope["path"][:MAX_PATH_CHARS],
-                    status=status,
-                    caller=scope["state"].get("caller"),
-                    duration_s=round(time.monotonic() - began, 6),
-                )
+        # Each request is a task, so that nobody else is in this context.
+        structlog.contextvars.bind_contextvars(request=request_id)
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            ended_at = time.monotonic()
+            self._figures.observe(
+                scope["method"],
+                # The router leaves its route in the scope, if there is one.
+                getattr(scope.get("route"), "path", NO_ROUTE),
+                status,
+                (ended_at if answered_at is None else answered_at) - began,
+            )
+            self._tell(scope, status, ended_at - began)
+
+    @staticmethod
+    def _tell(scope: Scope, status: int, duration_s: float) -> None:
+        quiet = scope["path"] in QUIET_PATHS and status < 500
+        level = logging.DEBUG if quiet else logging.INFO
+        if _log.says(level):
+            _log.say(
+                level,
+                "http.request",
+                method=scope["method"],
+                path=scope["path"][:MAX_PATH_CHARS],
+                status=status,
+                caller=scope["state"].get("caller") if "state" in scope else None,
+                duration_s=round(duration_s, 6),
+            )

@@ -22,7 +22,7 @@ from assistant.sessions.store.idempotency import (
     Repeated,
 )
 from token_service.auth import Authenticator, Caller
-from token_service.bodies import MAX_BODY_BYTES, parse_object, read_body
+from token_service.bodies import MAX_BODY_BYTES, header, parse_object, read_body
 from token_service.deadline import store_in_time
 from token_service.errors import (
     IdempotencyInFlightError,
@@ -34,6 +34,7 @@ from token_service.routes.context import SESSION_KEY_HEADER, caller_of
 from token_service.sealing import Seal
 
 HEADER = "Idempotency-Key"
+_HEADER = HEADER.lower().encode()
 REPLAYED_HEADER = "Idempotency-Replayed"
 MAX_ANSWER_BYTES = 64 * 1024  # ours are below 4 kB
 # Whoever shows a key gets its first answer, and all visitors of a page share one API key: theirs
@@ -65,7 +66,7 @@ class Idempotency:
         """
 
         async def handle(request: Request) -> Response:
-            key = request.headers.get(HEADER)
+            key = header(request, _HEADER)
             if key is None:
                 return await handler(request)
             caller = caller_of(request, self._authenticator)

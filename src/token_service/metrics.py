@@ -12,13 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -26,21 +20,17 @@ from prometheus_client.core import (
     Metric,
 )
 from prometheus_client.registry import Collector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.sessions import tally
 from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.store.figures import Counts, SessionFigures
 from assistant.sessions.store.workers import Beat, fleet_jobs
 from token_service.deadline import store_in_time
+from token_service.http_figures import REQUESTS, SECONDS, HttpFigures
 from token_service.overview import Fleet
 
 # Several scrapers, or a flood of them, cost Redis one look a second.
 FLEET_AGE_S = 1.0
-HTTP_BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-NO_ROUTE = "none"  # of requests for what there is not; their paths are callers' words
-
-_METHODS = frozenset({"GET", "POST", "DELETE", "HEAD", "OPTIONS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +82,13 @@ _ALL = (
     Described("assistant_worker_jobs_limit", "gauge", (), "Jobs that the workers could run"),
     Described("assistant_worker_warm", "gauge", (), "Job processes that are ready"),
     Described(
-        "assistant_http_requests_total",
+        REQUESTS,
         "counter",
         ("method", "route", "status"),
         "This replica's requests",
     ),
     Described(
-        "assistant_http_request_seconds",
+        SECONDS,
         "histogram",
         ("method", "route"),
         "This replica's time to the beginning of the answer",
@@ -115,7 +105,7 @@ class _Seen:
 
 
 class Metrics:
-    """`text` is the page; the middleware below feeds `observe`."""
+    """`text` is the page; `http` is fed by Exchanges."""
 
     def __init__(
         self, figures: SessionFigures, fleet: Fleet, *, max_bots: int, queue_limit: int
@@ -123,30 +113,13 @@ class Metrics:
         self._figures = figures
         self._fleet = fleet
         self._limits = max_bots, queue_limit
-        # When a series began is no figure of ours, and doubles the page.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.http = HttpFigures()
         self._registry = CollectorRegistry()
-        requests = METRICS["assistant_http_requests_total"]
-        seconds = METRICS["assistant_http_request_seconds"]
-        self._requests = Counter(
-            requests.name, requests.help, requests.labels, registry=self._registry
-        )
-        self._seconds = Histogram(
-            seconds.name,
-            seconds.help,
-            seconds.labels,
-            buckets=HTTP_BUCKETS_S,
-            registry=self._registry,
-        )
+        self._registry.register(self.http)
         self._fleet_figures = _FleetCollector(*self._limits)
         self._registry.register(self._fleet_figures)
         self._asked_at = float("-inf")
         self._asking = asyncio.Lock()
-
-    def observe(self, *, method: str, route: str, status: int, seconds: float) -> None:
-        method = method if method in _METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(method, route).observe(seconds)
 
     async def text(self) -> bytes:
         """The page. With Redis away it has this replica's own figures, and says so."""
@@ -164,37 +137,6 @@ class Metrics:
                 return _Seen(counts, totals, await self._fleet.beats())
         except StoreUnavailableError:
             return None
-
-
-class HttpMetrics:
-    """ASGI middleware: counts every request by route, never by its path."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began, answered_at, status = time.monotonic(), None, 500
-
-        async def noting(message: Message) -> None:
-            nonlocal answered_at, status
-            if message["type"] == "http.response.start":
-                answered_at, status = time.monotonic(), message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, noting)
-        finally:
-            # The router leaves its route in the scope, if there is one.
-            self._metrics.observe(
-                method=scope["method"],
-                route=getattr(scope.get("route"), "path", NO_ROUTE),
-                status=status,
-                seconds=(time.monotonic() if answered_at is None else answered_at) - began,
-            )
 
 
 class _FleetCollector(Collector):

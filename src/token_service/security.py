@@ -1,10 +1,10 @@
-"""What every answer carries, and which host names are answered."""
+"""Which host names are answered, and what pages may do."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from token_service.problems import problem_of
 
@@ -12,50 +12,16 @@ LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 #: Probes come under a pod's address, and a webhook is signed: neither needs the Host check.
 ANY_HOST_PATHS = frozenset({"/livez", "/readyz", "/health", "/livekit/webhook"})
 
-_FOR_ALL = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
-_FOR_DATA = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
-
-
-class SecurityHeaders:
-    """ASGI middleware: safe headers for whatever does not set its own."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in (_FOR_ALL | _FOR_DATA).items():
-                    headers.setdefault(name, value)
-            await send(message)
-
-        await self._app(scope, receive, with_headers)
-
 
 class HostCheck:
-    """ASGI middleware: answers only under known host names, against DNS rebinding.
-
-    `hosts` empty: under every name.
-    """
+    """ASGI middleware: answers only under known host names, against DNS rebinding."""
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and self._hosts and scope["path"] not in ANY_HOST_PATHS:
+        if scope["type"] == "http" and scope["path"] not in ANY_HOST_PATHS:
             hosts = Headers(scope=scope).getlist("host")
             if len(hosts) != 1 or _without_port(hosts[0]) not in self._hosts:
                 await problem_of("host_not_allowed")(scope, receive, send)
@@ -69,7 +35,10 @@ def _without_port(host: str) -> str:
 
 
 def hosts_to_answer(allowed: tuple[str, ...], *, has_keys: bool) -> frozenset[str]:
-    """Without keys only loopback's names and the configured ones; with keys what is configured."""
+    """Without keys only loopback's names and the configured ones; with keys what is configured.
+
+    Empty: under every name.
+    """
     if has_keys:
         return frozenset(allowed)
     return LOOPBACK_HOSTS | frozenset(allowed)
