@@ -5,7 +5,8 @@ import hashlib
 import json
 from html.parser import HTMLParser
 
-from token_service.openapi import OPERATIONS, openapi
+from token_service.openapi import openapi
+from token_service.operations import OPERATIONS
 from token_service.problems import KINDS, TYPE
 from token_service.reference import STYLE, reference, reference_headers
 
