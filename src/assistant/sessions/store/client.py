@@ -7,8 +7,10 @@ from importlib import resources
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -41,7 +43,25 @@ def connect(url: str) -> Redis:
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), RETRIES),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
+    pool.connection_class = _packing(pool.connection_class)
     return Redis.from_pool(pool)
+
+
+class _Packing:
+    """Writes commands in C, as redis-py's blocking client does; its other one does it in Python.
+
+    Source: redis 8.1.0, asyncio/connection.py.
+    """
+
+    _serializer = HiredisRespSerializer()
+
+    def pack_command(self, *args: Any) -> list[bytes]:
+        packed: list[bytes] = self._serializer.pack(*args)
+        return packed
+
+
+def _packing(kind: type[AbstractConnection]) -> type[AbstractConnection]:
+    return type(f"Packing{kind.__name__}", (_Packing, kind), {})
 
 
 def connect_blocking(url: str, *, block_s: float) -> Redis:
