@@ -9,8 +9,10 @@ import logging
 import logging.config
 import sys
 from collections.abc import Mapping, MutableMapping
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Literal
 
 import structlog
@@ -27,6 +29,7 @@ _NEVER_PERSONAL = frozenset(
     {"timestamp", "level", "logger", "session", "room", "worker", "attempt", "jobID", "roomID"}
 )
 _json = json.JSONEncoder(default=str).encode
+_bound: ContextVar[Mapping[str, Any]] = ContextVar("bound", default=MappingProxyType({}))
 _OURS = ("assistant", "token_service")
 
 
@@ -127,11 +130,16 @@ class Log:
         """A line of any level. `exc_info` as the standard library has it."""
         if not self._logger.isEnabledFor(level):
             return
-        extra = structlog.contextvars.get_contextvars() | fields
+        extra = dict(_bound.get()) | fields
         for key in _RESERVED & extra.keys():
             # Records keep these for themselves, and raise at them.
             extra[f"{key}_"] = extra.pop(key)
         self._logger.log(level, event, exc_info=exc_info, extra=extra)
+
+
+def bind(**fields: Any) -> None:
+    """Put fields on every line of this task, and of those that it begins; replaces earlier ones."""
+    _bound.set(fields)
 
 
 def get(name: str) -> Log:

@@ -1,6 +1,5 @@
 """Request bodies: read within bounds, parsed strictly, and what each route takes."""
 
-import asyncio
 import json
 import math
 from typing import Annotated, Any, Literal, NoReturn, TypeVar
@@ -8,73 +7,27 @@ from typing import Annotated, Any, Literal, NoReturn, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 
 from assistant.catalog import Overrides
 from assistant.catalog.fields import AgentName, Instructions
 from assistant.sessions.command import MAX_TEXT_CHARS
 from assistant.sessions.record import MAX_USER_ID_CHARS, is_session_id, is_user_id
+from token_service.arriving import header, read_body
 from token_service.errors import (
     BodyInvalidError,
-    BodySlowError,
     BodySyntaxError,
-    BodyTooLargeError,
     BodyTypeError,
     FieldProblem,
 )
 
 MAX_BODY_BYTES = 64 * 1024  # a 16 KiB prompt, escaped, and 8 KiB of metadata fit
-BODY_TIMEOUT_S = 10.0  # a phone on a bad network; a slower sender only holds a connection
 MAX_DEPTH = 16  # ours are 4 deep
 MAX_NUMBER_CHARS = 32  # beyond a double's precision; longer ones only burn time
 MAX_IDENTITY_BYTES = 256  # livekit-server 1.13.5 refuses longer identities
 MAX_REASON_CHARS = 500
 MAX_SESSION_KEY_CHARS = 128
 MAX_PROBLEMS = 20  # told in one answer
-
-_HELD = "assistant.body"  # a field of the request's scope
-
-
-async def read_body(request: Request, limit: int) -> bytes:
-    """The body, of which never more than `limit` bytes and one chunk are held.
-
-    Raises:
-        BodyTooLargeError, BodySlowError: as they say.
-        ClientDisconnect: the client went away.
-    """
-    held: bytes | None = request.scope.get(_HELD)
-    if held is not None:
-        return held
-    declared = header(request, b"content-length") or ""
-    if declared.isdecimal() and (len(declared) > 12 or int(declared) > limit):
-        raise BodyTooLargeError(limit)
-    body, more = b"", True
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            while more:
-                message = await request.receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientDisconnect
-                body += message.get("body", b"")
-                more = message.get("more_body", False)
-                if len(body) > limit:
-                    raise BodyTooLargeError(limit)
-    except TimeoutError:
-        raise BodySlowError from None
-    # Whoever looks at it first, such as the check for repetitions, does not take it away.
-    request.scope[_HELD] = body
-    return body
-
-
-def header(request: Request, name: bytes) -> str | None:
-    """The first header of this name, which is in lower case; None: there is none.
-
-    Starlette's own mapping is several times as slow, and a call asks for a handful.
-    """
-    for key, value in request.scope["headers"]:
-        if key == name:
-            return str(value, "latin-1")
-    return None
 
 
 Model = TypeVar("Model", bound=BaseModel)

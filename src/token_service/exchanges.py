@@ -7,7 +7,6 @@ import logging
 import secrets
 import time
 
-import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant import log
@@ -63,7 +62,7 @@ class Exchanges:
             await send(message)
 
         # Each request is a task, so that nobody else is in this context.
-        structlog.contextvars.bind_contextvars(request=request_id)
+        log.bind(request=request_id)
         try:
             await self._app(scope, receive, noting)
         finally:

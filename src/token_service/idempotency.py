@@ -21,8 +21,9 @@ from assistant.sessions.store.idempotency import (
     Mismatch,
     Repeated,
 )
+from token_service.arriving import header, read_body
 from token_service.auth import Authenticator, Caller
-from token_service.bodies import MAX_BODY_BYTES, header, parse_object, read_body
+from token_service.bodies import MAX_BODY_BYTES, parse_object
 from token_service.deadline import store_in_time
 from token_service.errors import (
     IdempotencyInFlightError,

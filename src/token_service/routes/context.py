@@ -4,8 +4,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
+from token_service.arriving import header
 from token_service.auth import Authenticator, Caller
-from token_service.bodies import header
 
 SESSION_KEY_HEADER = "X-Session-Key"
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from assistant import log
 from token_service.answers import WebhookAnswer
-from token_service.bodies import read_body
+from token_service.arriving import read_body
 from token_service.errors import WebhookRejectedError
 from token_service.routes.context import answer
 from token_service.service import SessionService
