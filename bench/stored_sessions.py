@@ -14,8 +14,8 @@ import secrets
 import statistics
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -107,6 +107,10 @@ async def start(http: httpx.AsyncClient, session_id: str) -> httpx.Response:
     )
 
 
+async def token(http: httpx.AsyncClient, session_id: str) -> httpx.Response:
+    return await http.post("/api/token", json={"sessionId": session_id, "userId": session_id})
+
+
 async def get(http: httpx.AsyncClient, session_id: str) -> httpx.Response:
     return await http.get(f"/api/sessions/{session_id}")
 
@@ -124,6 +128,7 @@ async def stats(http: httpx.AsyncClient, _session_id: str) -> httpx.Response:
 
 
 REQUESTS: dict[str, Request] = {
+    "token": token,
     "start": start,
     "get": get,
     "list": list_,
@@ -169,6 +174,24 @@ def summary(took: dict[str, list[float]]) -> dict[str, float]:
     }
 
 
+@contextmanager
+def filled(
+    folder: Path, few_count: int, many_count: int, rng: random.Random
+) -> Iterator[tuple[Stack, Stack, float]]:
+    """Two services with so many stored sessions, and the bytes that one of many takes."""
+    with ExitStack() as stacks:
+        environ = {"MAX_BOTS": "100000", "ASSISTANT_LOG_LEVEL": "warning"}
+        few, many = (
+            stacks.enter_context(running_stack(folder / side, **environ))
+            for side in ("few", "many")
+        )
+        for stack in (few, many):
+            stack.has_worker(max_jobs=100_000)
+        spec = spec_of(few)
+        asyncio.run(fill(few, few_count, rng, spec))
+        yield few, many, asyncio.run(fill(many, many_count, rng, spec))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--few", type=int, default=10)
@@ -177,17 +200,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=secrets.randbits(32))
     chosen = parser.parse_args()
     rng = random.Random(chosen.seed)  # noqa: S311 - ids of a benchmark, which repeats by its seed
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stacks:
-        environ = {"MAX_BOTS": "100000", "ASSISTANT_LOG_LEVEL": "warning"}
-        few, many = (
-            stacks.enter_context(running_stack(Path(folder) / side, **environ))
-            for side in ("few", "many")
-        )
-        for stack in (few, many):
-            stack.has_worker(max_jobs=100_000)
-        spec = spec_of(few)
-        asyncio.run(fill(few, chosen.few, rng, spec))
-        session_bytes = asyncio.run(fill(many, chosen.many, rng, spec))
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        filled(Path(folder), chosen.few, chosen.many, rng) as (few, many, session_bytes),
+    ):
         took = asyncio.run(measure(few, many, chosen.rounds, rng))
     figures = {name: summary(values) for name, values in took.items()}
     print(

@@ -1,0 +1,42 @@
+"""The servers of bench/peers that the HTTP service is compared with, as processes on one core."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.http_load import SERVER_CORE, pin
+from tests.integration.http_stack import Running
+
+from assistant.local_stack.ports import HOST, free_port
+from assistant.local_stack.probes import http_ready
+from assistant.local_stack.supervisor import Part
+
+PEERS = Path(__file__).parent / "peers"
+
+
+@contextmanager
+def peer(
+    name: str, python: Path, folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
+) -> Iterator[str]:
+    """The address of a running `bench/peers/{name}/serve.py`."""
+    port = free_port()
+    part = Part(
+        name=name,
+        argv=(str(python), str(PEERS / name / "serve.py"), str(port), *arguments),
+        env=dict(environ or {}),
+        ready=http_ready(port, "/livez"),
+        cwd=folder,
+    )
+    running = Running(part, folder / f"{name}.log")
+    try:
+        running.wait_ready()
+        pin(running.process.pid, SERVER_CORE)
+        yield f"http://{HOST}:{port}"
+    finally:
+        running.stop()
+
+
+def pinned(name: str) -> dict[str, str]:
+    """The versions of what such a server is made of."""
+    lines = (PEERS / name / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return {package: version for package, _, version in (line.partition("==") for line in lines)}
