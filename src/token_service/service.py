@@ -10,14 +10,12 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from assistant import log
 from assistant.catalog import (
     AgentSpec,
-    Catalog,
     CatalogInForce,
-    OverrideNotAllowedError,
     Overrides,
 )
 from assistant.sessions import events as ev
@@ -47,6 +45,7 @@ from assistant.sessions.store.records import SessionStore
 from assistant.sessions.store.workers import fleet_jobs
 from token_service.auth import Caller, hashed, new_session_key
 from token_service.bodies import EndBody, StartBody, TokenBody
+from token_service.deadline import store_in_time
 from token_service.errors import NoWorkerError
 from token_service.livekit_endpoint import Wish
 from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableError
@@ -54,6 +53,7 @@ from token_service.outcomes import Minted, Shown, Started
 from token_service.overview import Fleet, takes_jobs
 from token_service.places import Places, SlotsSeen
 from token_service.rate_limit import RateLimiter
+from token_service.resolving import NOTHING, Resolved, Resolver
 from token_service.settings import ServiceSettings
 from token_service.tokens import NOBODY, Guest, Minter
 from token_service.webhooks import ROOM_FINISHED, TELLING, Notice
@@ -84,10 +84,11 @@ class Parts:
     recordings: Recordings | None = None
     clock: Callable[[], float] = time.time
 
-    @property
-    def catalog(self) -> Catalog:
-        """The one in force; each session asks it once."""
-        return self.catalogs.now
+
+class _Times(TypedDict):
+    max_duration_s: float
+    user_join_timeout_s: float
+    user_return_timeout_s: float
 
 
 class SessionService:
@@ -101,6 +102,11 @@ class SessionService:
         self._parts = parts
         self._store = parts.store
         self._settings = parts.settings
+        self._resolver = Resolver(
+            parts.catalogs,
+            session_timeout_s=parts.settings.session_timeout_s,
+            records=parts.recordings is not None,
+        )
         self._places = Places(parts.store, parts.fleet, parts.figures, parts.settings, parts.limits)
 
     async def mint(self, caller: Caller, body: TokenBody) -> Minted:
@@ -114,8 +120,8 @@ class SessionService:
         if seen is not None:
             return await self._token_again(caller, seen, NOBODY)
         # A start will name the agent; whether the caller may have it is decided then.
-        spec = self._resolve(Overrides(), public=False)
-        new = self._new(body.session_id, body.user_id, spec, {}, starts_on_join=False)
+        agent = self._resolver.resolve(NOTHING, public=False)
+        new = self._new(body.session_id, body.user_id, agent, {}, starts_on_join=False)
         session, session_key = await self._create(caller, new)
         return await self._token_for(caller, session, session_key, NOBODY)
 
@@ -129,9 +135,9 @@ class SessionService:
         seen, _ = await self._look(caller, session_id, user_id, session_key)
         if seen is not None:
             return await self._token_again(caller, seen, wish.guest)
-        spec = self._resolve(wish.overrides, public=caller.is_public)
+        agent = self._resolver.resolve(wish.overrides, public=caller.is_public)
         config = _as_given(wish.overrides)
-        new = self._new(session_id, user_id, spec, config, starts_on_join=True)
+        new = self._new(session_id, user_id, agent, config, starts_on_join=True)
         session, new_key = await self._create(caller, new)
         return await self._token_for(caller, session, new_key, wish.guest)
 
@@ -147,8 +153,8 @@ class SessionService:
         seen, taken = await self._look(caller, body.session_id, body.user_id, body.session_key)
         if seen is not None and seen.task_id is not None:
             return await self._started(await self._store.get(seen.id), None)
-        overrides = body.config or Overrides()
-        spec = self._resolve(overrides, public=caller.is_public)
+        overrides = body.config or NOTHING
+        agent = self._resolver.resolve(overrides, public=caller.is_public)
         beats = await self._parts.fleet.beats()
         if self._settings.when_full == "reject" and not any(map(takes_jobs, beats)):
             raise NoWorkerError
@@ -156,16 +162,14 @@ class SessionService:
         wish = ev.Started(
             at=self._parts.clock(),
             task_id=str(uuid.uuid4()),
-            agent=spec.name,
-            spec=spec.model_dump_json(),
+            agent=agent.spec.name,
+            spec=agent.text,
             config=config,
-            max_duration_s=spec.limits.max_duration_s or self._settings.session_timeout_s,
-            user_join_timeout_s=spec.limits.user_join_timeout_s,
-            user_return_timeout_s=spec.limits.user_return_timeout_s,
+            **self._times(agent.spec),
         )
         slots, session = SlotsSeen(taken, fleet_jobs(beats)), None
         if seen is None:
-            new = self._new(body.session_id, body.user_id, spec, config, starts_on_join=False)
+            new = self._new(body.session_id, body.user_id, agent, config, starts_on_join=False)
             session, session_key = await self._create(caller, new, wish, slots)
         if session is None or session.task_id is None:
             # A token made it, before this start or at the same time.
@@ -281,20 +285,11 @@ class SessionService:
         if session.state in OVER:
             raise SessionOverError(session.id)
 
-    def _resolve(self, overrides: Overrides, *, public: bool) -> AgentSpec:
-        spec = self._parts.catalog.resolve(
-            overrides, public=public, session_timeout_s=self._settings.session_timeout_s
-        )
-        if spec.record == "audio" and self._parts.recordings is None:
-            reason = "ASSISTANT_RECORDINGS_URL is not set"
-            raise OverrideNotAllowedError("record", spec.name, reason)
-        return spec
-
     def _new(
         self,
         session_id: str,
         user_id: str,
-        spec: AgentSpec,
+        agent: Resolved,
         config: dict[str, Any],
         *,
         starts_on_join: bool,
@@ -305,14 +300,20 @@ class SessionService:
             room=room_name(self._settings.room_prefix, session_id),
             state=State.CREATED,
             created_at=self._parts.clock(),
-            agent=spec.name,
-            spec=spec.model_dump_json(),
+            agent=agent.spec.name,
+            spec=agent.text,
             config=config,
             starts_on_join=starts_on_join,
-            max_duration_s=spec.limits.max_duration_s or self._settings.session_timeout_s,
-            user_join_timeout_s=spec.limits.user_join_timeout_s,
-            user_return_timeout_s=spec.limits.user_return_timeout_s,
+            **self._times(agent.spec),
         )
+
+    def _times(self, spec: AgentSpec) -> _Times:
+        """The limits of a session with this agent, as its record and its start name them."""
+        return {
+            "max_duration_s": spec.limits.max_duration_s or self._settings.session_timeout_s,
+            "user_join_timeout_s": spec.limits.user_join_timeout_s,
+            "user_return_timeout_s": spec.limits.user_return_timeout_s,
+        }
 
     async def _create(
         self,
@@ -344,7 +345,9 @@ class SessionService:
         """A token to a session that is there; its room is too, if this process made it just now."""
         if self._parts.gateway.made_just_now(seen.room):
             return self._minted(caller, seen, None, guest)
-        return await self._token_for(caller, await self._store.get(seen.id), None, guest)
+        async with store_in_time():
+            session = await self._store.get(seen.id)
+        return await self._token_for(caller, session, None, guest)
 
     async def _token_for(
         self, caller: Caller, session: Session, new_key: str | None, guest: Guest

@@ -1,6 +1,6 @@
 """What can happen to a session. Times `at` are Unix seconds."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 from assistant.sessions.record import Reason
@@ -14,6 +14,18 @@ class Event:
     #: Whether the session wants to be looked at for it at once.
     urgent: ClassVar[bool] = True
     at: float
+
+
+_told: dict[type[Event], tuple[str, ...]] = {}
+
+
+def told_fields(kind: type[Event]) -> tuple[str, ...]:
+    """The fields of such events that timelines and logs show: all but the private ones."""
+    told = _told.get(kind)
+    if told is None:
+        told = tuple(each.name for each in fields(kind) if not each.metadata.get("private"))
+        _told[kind] = told
+    return told
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import fields
 from typing import Any
 
 from assistant.sessions.errors import RecordError
-from assistant.sessions.events import Event
+from assistant.sessions.events import Event, told_fields
 from assistant.sessions.record import Session
 
 
@@ -71,9 +71,5 @@ def _parse(kind: Any, text: str) -> Any:
 
 def encode_event(event: Event) -> dict[str, str]:
     """The stream entry of an event: its name, and its fields as JSON, but for the private ones."""
-    data = {
-        field.name: getattr(event, field.name)
-        for field in fields(event)
-        if not field.metadata.get("private")
-    }
+    data = {name: getattr(event, name) for name in told_fields(type(event))}
     return {"name": event.name, "data": json.dumps(data, separators=(",", ":"))}

@@ -2,11 +2,10 @@
 
 import hashlib
 import json
-from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-from assistant.sessions.events import Event
+from assistant.sessions.events import Event, told_fields
 from assistant.sessions.record import Session, State
 
 MAX_LINE_CHARS = 500
@@ -39,10 +38,10 @@ def line(event: Event) -> str:
     """An event as a person reads it: `2026-05-01T12:00:00.000Z agent.claimed attempt=1 pid=77`."""
     at = datetime.fromtimestamp(event.at, UTC).isoformat(timespec="milliseconds")
     words = [at.replace("+00:00", "Z"), event.name]
-    for field in fields(event):
-        value: Any = getattr(event, field.name)
-        if field.name != "at" and value is not None and not field.metadata.get("private"):
-            words.append(f"{field.name}={_plain(value)}")
+    for name in told_fields(type(event)):
+        value: Any = getattr(event, name)
+        if name != "at" and value is not None:
+            words.append(f"{name}={_plain(value)}")
     return " ".join(words)[:MAX_LINE_CHARS]
 
 
