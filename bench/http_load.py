@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ from bench.errors import BenchError
 
 CONNECTIONS = 64
 ENDED_WITHIN_S = 20
+# A service polls Redis, and looks after what it holds: less than so much of a core is idle.
+IDLE_SHARE = 0.15
+IDLE_LOOK_S = 0.4
+IDLE_WITHIN_S = 60
 #: Of two cores: the server that is measured has the first, all others share the second.
 SERVER_CORE, OTHER_CORE = 0, 1
 
@@ -124,3 +129,24 @@ def pin(pid: int, core: int) -> None:
         return
     for thread in Path(f"/proc/{pid}/task").iterdir():
         os.sched_setaffinity(int(thread.name), {core})
+
+
+def until_idle(pid: int) -> None:
+    """Return once the process has nothing to do any more that was asked of it before.
+
+    Raises:
+        LoadError: it has not come to that in IDLE_WITHIN_S.
+    """
+    deadline = time.monotonic() + IDLE_WITHIN_S
+    while time.monotonic() < deadline:
+        before = _cpu_s(pid)
+        time.sleep(IDLE_LOOK_S)
+        if _cpu_s(pid) - before < IDLE_SHARE * IDLE_LOOK_S:
+            return
+    raise LoadError(f"process {pid} was still busy after {IDLE_WITHIN_S} s")
+
+
+def _cpu_s(pid: int) -> float:
+    """The CPU seconds that a process has used. Source: proc(5)."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.http_load import OTHER_CORE, SERVER_CORE, LoadError, load, pin, wrk_program
+from bench.http_load import OTHER_CORE, SERVER_CORE, LoadError, load, pin, until_idle, wrk_program
 from bench.results import Row
 from tests.integration.http_stack import BACKEND_KEY, WITH_KEYS, Stack, running_stack
 
@@ -88,6 +88,7 @@ def _started(stack: Stack, slots: int, duration_s: int) -> float:
         LoadError: an answered start is not stored as it was answered.
     """
     stack.redis.flushdb()
+    until_idle(stack.service.process.pid)
     stack.has_worker(max_jobs=slots)
     ids = [f"b-{secrets.token_hex(8)}" for _ in range(BODIES)]
     bodies = [{"sessionId": session_id, "userId": f"user-{session_id}"} for session_id in ids]
