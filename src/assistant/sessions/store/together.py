@@ -54,7 +54,12 @@ class Together(Generic[Ask, Answer]):
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append(_Waiting(ask, answer, loop.time() + self._within_s))
+        # Who comes along with others has their time: one look at the clock for all.
+        if self._leaves is not None and self._waiting:
+            until = self._waiting[-1].until
+        else:
+            until = loop.time() + self._within_s
+        self._waiting.append(_Waiting(ask, answer, until))
         if self._leaves is None and len(self._trips) < MAX_TRIPS:
             # Not yet: whoever is to run in this turn of the loop comes along.
             self._leaves = loop.call_soon(self._leave)
