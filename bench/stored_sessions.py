@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
+from bench.http_load import until_idle
 from tests.integration.http_stack import Stack, running_stack
 from tests.integration.session_servers import new_session
 
@@ -189,7 +190,11 @@ def filled(
             stack.has_worker(max_jobs=100_000)
         spec = spec_of(few)
         asyncio.run(fill(few, few_count, rng, spec))
-        yield few, many, asyncio.run(fill(many, many_count, rng, spec))
+        session_bytes = asyncio.run(fill(many, many_count, rng, spec))
+        for stack in (few, many):
+            # What was stored just now still has its reports told of.
+            until_idle(stack.service.process.pid)
+        yield few, many, session_bytes
 
 
 def main() -> None:
