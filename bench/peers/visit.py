@@ -1,10 +1,11 @@
 """A caller in a contender's room: what it sees and hears, and when."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from bench.peers.peer import Peer, Room
 
@@ -46,7 +47,9 @@ class Visit:
                 heard = await self.caller.wait_for_speech(SPEECH_TIMEOUT_S, since=began)
         finally:
             await asked
-        return Arrival(agent.joined - began, heard.started - began if heard else None)
+        arrival = Arrival(agent.joined - began, heard.started - began if heard else None)
+        print(json.dumps({"contender": self.peer.name, **asdict(arrival)}), flush=True)
+        return arrival
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ import pytest
 from bench.peers import environments
 from bench.peers.contenders import in_turn
 from bench.peers.dispatched import Floor, Shared, Stock, Tone
-from bench.peers.peer import conversation
+from bench.peers.peer import IDLE, conversation
 from bench.peers.started import PROGRAM
 from bench.peers.visit import Arrival
 from bench.rows import bursting, joining, turning
@@ -103,4 +103,4 @@ def test_the_script_of_turns_is_one_the_stand_ins_take() -> None:
 
 def test_bursts_are_larger_than_the_pool() -> None:
     """A burst that the idle processes cover would not show how more are made."""
-    assert bursting.BURST > bursting.IDLE
+    assert bursting.BURST > IDLE

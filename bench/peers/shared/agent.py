@@ -1,23 +1,29 @@
 """O: openrtc, every session in one process: `python agent.py start`.
 
-Its own turn detector needs a download, so the agent brings the SDK's, with the delays that the SDK
-gives it. The greeting is said as it stands; openrtc's own greeting would ask the model for one.
+Its own turn detector needs a download, so the agent brings the SDK's detectors of voice and of
+turns, which are what the SDK takes by itself elsewhere. The greeting is said as it stands;
+openrtc's own option would ask the model for one.
 """
 
 import os
 
 from livekit.agents import Agent, inference
+from livekit.agents.inference_runner import _InferenceRunner
 from livekit.plugins import assemblyai, groq, inworld
+from livekit.plugins.turn_detector import multilingual  # noqa: F401 - registers its runners
 from openrtc import AgentPool
 
-ENDPOINTING = {"min_delay": 0.3, "max_delay": 2.5}
+# openrtc imports the detector that lacks its weights, and builds it for each session as long as
+# there is a process to run it: without a runner there is none, and openrtc leaves it alone.
+_InferenceRunner.registered_runners.clear()
 
 
 class Assistant(Agent):
     def __init__(self) -> None:
         super().__init__(
             instructions=os.environ["PEER_PROMPT"],
-            turn_detection=inference.TurnDetector(version="v1-mini"),
+            vad=inference.VAD(),
+            turn_handling={"turn_detection": inference.TurnDetector(version="v1-mini")},
         )
 
     async def on_enter(self) -> None:

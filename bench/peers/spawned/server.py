@@ -16,7 +16,7 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from pipecat.runner.livekit import generate_session_tokens
+from livekit import api
 from pydantic import BaseModel
 
 BOT = Path(__file__).with_name("bot.py")
@@ -25,6 +25,14 @@ POOL_SIZE = int(os.environ["PEER_IDLE_PROCESSES"])
 
 class StartRequest(BaseModel):
     room: str
+
+
+def token(room: str) -> str:
+    """For a participant that others see as an agent."""
+    grants = api.VideoGrants(room_join=True, room=room, agent=True)
+    key, secret = os.environ["LIVEKIT_API_KEY"], os.environ["LIVEKIT_API_SECRET"]
+    minted = api.AccessToken(key, secret).with_identity(f"bot-{room}").with_kind("agent")
+    return minted.with_grants(grants).to_jwt()
 
 
 class Bots:
@@ -52,10 +60,7 @@ class Bots:
             self.background(self.fill())
         else:
             bot = await self.spawn()
-        token, _ = generate_session_tokens(
-            room, room, os.environ["LIVEKIT_API_KEY"], os.environ["LIVEKIT_API_SECRET"]
-        )
-        line = {"url": os.environ["LIVEKIT_URL"], "token": token, "room": room}
+        line = {"url": os.environ["LIVEKIT_URL"], "token": token(room), "room": room}
         if bot.stdin is not None:
             bot.stdin.write(json.dumps(line).encode() + b"\n")
             await bot.stdin.drain()
