@@ -8,10 +8,11 @@ delays. Row 5b is from the caller's first audible sample until the agent's last 
 """
 
 import asyncio
+import json
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -42,9 +43,11 @@ SHORT = "It is nine."
 QUESTION = "Tell me about the train."
 #: Long enough to lie behind the silence that it causes.
 INTERRUPTION = "Please tell me what time it is in the town right now."
+#: What is heard of both: no beginning of it may sound like a sentence that goes on.
+UNDERSTOOD = ("Train please.", "Time please.")
 SCRIPT = {
     "replies": [{"pattern": "train", "reply": ANSWER}, {"pattern": "time", "reply": SHORT}],
-    "utterances": [QUESTION, INTERRUPTION],
+    "utterances": list(UNDERSTOOD),
 }
 REPLY_TIMEOUT_S = 15.0
 #: Behind the first, short sentence; the answer lasts some twelve seconds.
@@ -91,7 +94,9 @@ async def one(peer: Peer, speeches: tuple[Speech, Speech], seed: str) -> Turns:
     await peer.warm()
     async with visit(peer) as caller:
         rng = random.Random(seed)  # noqa: S311 - it places interruptions in time
-        return await converse(caller, speeches, rng)
+        turns = await converse(caller, speeches, rng)
+    print(json.dumps({"contender": peer.name, **asdict(turns)}), flush=True)
+    return turns
 
 
 async def conversations(peers: Sequence[Peer], rounds: int) -> dict[str, list[Turns]]:
