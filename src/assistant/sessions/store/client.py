@@ -11,6 +11,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.connection import HiredisRespSerializer
+from redis.driver_info import DriverInfo
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -25,6 +26,8 @@ MAX_CONNECTIONS = 32
 RETRIES = (
     1  # A connection that Redis dropped while idle is replaced once; more would hide an outage.
 )
+# What each connection says it is; left to the client, each looks its package up on disk for it.
+DRIVER = DriverInfo()
 
 
 def connect(url: str) -> Redis:
@@ -40,6 +43,7 @@ def connect(url: str) -> Redis:
         timeout=POOL_WAIT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_timeout=ANSWER_TIMEOUT_S,
+        driver_info=DRIVER,
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), RETRIES),
         retry_on_error=[RedisConnectionError, RedisTimeoutError],
     )
@@ -71,6 +75,7 @@ def connect_blocking(url: str, *, block_s: float) -> Redis:
         decode_responses=True,
         socket_connect_timeout=CONNECT_TIMEOUT_S,
         socket_timeout=block_s + ANSWER_TIMEOUT_S,
+        driver_info=DRIVER,
     )
 
 
