@@ -23,6 +23,8 @@ MAX_FILES = 500  # Some 200 kB each.
 MAX_SPEECH_S = 60.0
 MAKE_TIMEOUT_S = 30.0
 FRAME_S = 0.02
+# Longer than the 0.2 s that the room's own output holds ready, so that it never waits for us.
+LEAD_S = 0.4
 _SAMPLE_BYTES = 2
 
 _log = log.get(__name__)
@@ -99,6 +101,19 @@ def _digest(*parts: str) -> str:
 
 
 async def played(frames: list[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFrame]:
-    """The frames, as the SDK takes the audio of a sentence."""
+    """The frames, as the SDK takes the audio of a sentence, at most LEAD_S ahead of the ear.
+
+    All at once, they would be measured for the transcript before the first of them is sent, which
+    stops the loop for 20 ms a second of speech while the caller waits for the first word.
+    """
+    loop = asyncio.get_running_loop()
+    taken_at: float | None = None
+    given_s = 0.0
     for frame in frames:
         yield frame
+        # The first one is taken when somebody listens.
+        taken_at = loop.time() if taken_at is None else taken_at
+        given_s += frame.duration
+        ahead_s = given_s - (loop.time() - taken_at)
+        if ahead_s > LEAD_S:
+            await asyncio.sleep(ahead_s - LEAD_S)
