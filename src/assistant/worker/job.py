@@ -18,6 +18,7 @@ from livekit.agents import (
 from assistant import log
 from assistant.catalog.agent import AgentSpec
 from assistant.sessions import events as ev
+from assistant.sessions.direction import Direction
 from assistant.sessions.errors import StoreUnavailableError, SupersededError
 from assistant.sessions.item import Item
 from assistant.sessions.metadata import JobMetadata
@@ -50,6 +51,7 @@ from assistant.worker.sessionless import run_without_session
 from assistant.worker.speaking.dead_air import DeadAirGuard
 from assistant.worker.speaking.sentences import Sentences
 from assistant.worker.speaking.until_heard import UntilHeard
+from assistant.worker.speaking.voice_track import VoiceTrack
 from assistant.worker.team import Team
 
 # Somebody deleted the room, which ends the session whoever it was.
@@ -101,6 +103,7 @@ class SessionJob:
         self._books: Books | None = None
         self._team: Team | None = None
         self._ensemble: Ensemble | None = None
+        self._voice: VoiceTrack | None = None
 
     async def run(self) -> None:
         ctx = self._ctx
@@ -169,9 +172,11 @@ class SessionJob:
             log.withhold_words()
         self._ctx.room.on("disconnected", self._on_disconnected)
         early = EarlyStreams(self._ctx.room)
+        if spec.modality != "text":
+            self._voice = VoiceTrack(self._ctx.room)
         async with asyncio.TaskGroup() as group:
-            # The pipeline is built while the room is being joined: building holds the loop for
-            # 0.1 s, so the request to join has to leave before.
+            # The pipeline is built while the room is being joined; the request to join has to leave
+            # before, since building holds the loop.
             group.create_task(self._join(), name="join")
             await asyncio.sleep(0)
             # An agent that takes over goes on; only the session's first one greets.
@@ -179,25 +184,12 @@ class SessionJob:
             direction = await self._control.prepare(spec, said)
             models = stages.build(spec, self._settings)
             conversation = pipeline.build(spec, models)
+            conversation.output.audio = self._voice
             sentences = Sentences(spec, self._settings, stages.models(models).get("tts"))
-            self._ensemble = ensemble = Ensemble(conversation)
-            troubles = Troubles(self._teller)
+            self._ensemble = Ensemble(conversation)
             spending = Spending(self._teller.spend, spec, self._prices)
             purse = await self._purse(spec, spending)
-
-            def attend(built: stages.Stages) -> None:
-                ensemble.join(built)
-                troubles.follow(built)
-
-            attend(models)
-            self._team = Team(
-                spec,
-                self._settings,
-                direction=direction,
-                audio=sentences.audio,
-                built=attend,
-                purse=purse,
-            )
+            self._team = self._assemble(spec, models, direction, sentences, purse)
             self._team.prepare()
             self._keep_running(self._team.equip(), "equip")
             books = self._accompany(conversation, spec, spending, purse)
@@ -206,13 +198,16 @@ class SessionJob:
         agent = self._team.begin(said)
         recording = books.recording()
         early.release()
-        asyncio.get_running_loop().call_soon(_attached, conversation, early)
+        asyncio.get_running_loop().call_soon(self._attached, conversation, early)
         await conversation.start(
             agent,
             room=self._ctx.room,
             # Naming the user needs a joined room: the SDK looks up its own identity for it.
             room_options=pipeline.room_options(
-                spec, user_identity=session.user_id, equipped=self._team.equipped
+                spec,
+                user_identity=session.user_id,
+                equipped=self._team.equipped,
+                has_voice=self._voice is not None,
             ),
             session_host=False,
             record=recording,
@@ -230,6 +225,32 @@ class SessionJob:
             session_timeout_s=self._settings.session_timeout_ms / 1000,
         ):
             self._keep_running(work, "last words")
+
+    def _assemble(
+        self,
+        spec: AgentSpec,
+        models: stages.Stages,
+        direction: Direction,
+        sentences: Sentences,
+        purse: Purse | None,
+    ) -> Team:
+        """Everybody who may talk; `models` are those of the conversation."""
+        troubles = Troubles(self._teller)
+
+        def attend(built: stages.Stages) -> None:
+            if self._ensemble is not None:
+                self._ensemble.join(built)
+            troubles.follow(built)
+
+        attend(models)
+        return Team(
+            spec,
+            self._settings,
+            direction=direction,
+            audio=sentences.audio,
+            built=attend,
+            purse=purse,
+        )
 
     async def _said(self) -> list[Item]:
         try:
@@ -316,7 +337,18 @@ class SessionJob:
 
     async def _join(self) -> None:
         await self._ctx.connect()
+        if self._voice is not None:
+            self._keep_running(self._voice.publish(), "voice track")
         self._teller.tell(ev.AgentJoined(at=time.time(), attempt=self._attempt))
+
+    def _attached(self, conversation: AgentSession[None], early: EarlyStreams) -> None:
+        """The conversation has the room's ears and mouth, and nobody has said a word yet."""
+        early.attach()
+        voice = conversation.output.audio
+        if voice is not None and self._voice is not None:
+            heard = asyncio.create_task(self._voice.heard(conversation), name="voice is heard")
+            self._background.append(heard)
+            conversation.output.audio = UntilHeard(voice, heard)
 
     def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
         """The room is lost for good; the SDK ends the job. Not said where the session is over."""
@@ -358,15 +390,9 @@ class SessionJob:
         await asyncio.gather(*(part.close() for part in (self._team, self._books) if part))
         if self._ensemble is not None:
             await self._ensemble.aclose()
+        if self._voice is not None:
+            await self._voice.aclose()
         await self._redis.aclose()
-
-
-def _attached(conversation: AgentSession[None], early: EarlyStreams) -> None:
-    """The conversation has the room's ears and mouth, and nobody has said a word yet."""
-    early.attach()
-    voice, subscribed = conversation.output.audio, conversation.room_io.subscribed_fut
-    if voice is not None and subscribed is not None:
-        conversation.output.audio = UntilHeard(voice, subscribed)
 
 
 def _describe(event: CloseEvent) -> str:

@@ -68,14 +68,21 @@ def _hearing(spec: AgentSpec) -> dict[str, Any]:
 
 
 def room_options(
-    spec: AgentSpec, *, user_identity: str | None, equipped: Callable[[], Awaitable[Any]]
+    spec: AgentSpec,
+    *,
+    user_identity: str | None,
+    equipped: Callable[[], Awaitable[Any]],
+    has_voice: bool = False,
 ) -> room_io.RoomOptions:
     """How the conversation uses its room; None: it listens to whoever comes first.
 
-    What is typed is answered once `equipped` returns.
+    What is typed is answered once `equipped` returns. `has_voice`: it has an output already.
     """
     silent: dict[str, Any] = {"audio_input": False, "audio_output": False}
-    heard = {"audio_input": room_io.AudioInputOptions(frame_size_ms=FRAME_MS)}
+    heard = {
+        "audio_input": room_io.AudioInputOptions(frame_size_ms=FRAME_MS),
+        "audio_output": not has_voice,
+    }
     return room_io.RoomOptions(
         **given(participant_identity=user_identity),
         **(silent if spec.modality == "text" else heard),

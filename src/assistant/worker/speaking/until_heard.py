@@ -10,13 +10,13 @@ class UntilHeard(io.AudioOutput):
     """In front of the room's own output, which also holds sound back, but for one cancellation.
 
     Whoever is interrupted before a caller has taken the track would cancel the future that all
-    later sound waits for: the agent would be mute for the rest of the session. `subscribed` is that
-    future; it is only looked at.
+    later sound waits for: the agent would be mute for the rest of the session. `heard` is done once
+    somebody listens; it is only looked at.
 
     Source: livekit-agents 1.8.9, `_ParticipantAudioOutput.capture_frame`.
     """
 
-    def __init__(self, output: io.AudioOutput, subscribed: asyncio.Future[None]) -> None:
+    def __init__(self, output: io.AudioOutput, heard: asyncio.Future[None]) -> None:
         super().__init__(
             label="UntilHeard",
             next_in_chain=output,
@@ -24,11 +24,11 @@ class UntilHeard(io.AudioOutput):
             capabilities=io.AudioOutputCapabilities(pause=True),
         )
         self._output = output
-        self._subscribed = subscribed
+        self._heard = heard
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
-        if not self._subscribed.done():
-            await asyncio.shield(self._subscribed)
+        if not self._heard.done():
+            await asyncio.shield(self._heard)
         await super().capture_frame(frame)
         await self._output.capture_frame(frame)
 
