@@ -2,7 +2,7 @@
 
 import pytest
 
-from assistant.worker.process.slots import TARGET_LOAD, Slots
+from assistant.worker.process.slots import FULL_LOAD, TARGET_LOAD, Slots
 
 
 def test_a_promised_job_counts_until_its_process_has_it() -> None:
@@ -26,13 +26,16 @@ def test_a_promise_that_came_to_nothing_frees_its_slot() -> None:
     assert slots.free == 1
 
 
-def test_load_reaches_the_target_exactly_when_full() -> None:
-    """LiveKit stops choosing a worker at its target load."""
+def test_only_a_worker_without_a_slot_reports_that_it_is_full() -> None:
+    """LiveKit weighs workers by 1 - load, and stops choosing a node's at its target load."""
     running: set[str] = set()
     slots = Slots(4, lambda: running)
     assert slots.load == 0
     running |= {"a", "b"}
     assert slots.load == TARGET_LOAD / 2
-    running |= {"c", "d", "e"}
-    assert slots.load >= TARGET_LOAD
-    assert slots.free == 0
+    running |= {"c"}
+    assert slots.load < TARGET_LOAD
+    running |= {"d"}
+    assert (slots.load, slots.free) == (FULL_LOAD, 0)
+    running |= {"e"}
+    assert (slots.load, slots.free) == (FULL_LOAD, 0)

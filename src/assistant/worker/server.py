@@ -120,11 +120,13 @@ class Worker:
         self._store = SessionStore(redis, bounds)
         self._archive = Archive(redis)
         self._reporter = Reporter(self._store, self._archive)
+        self._slots_changed = asyncio.Event()
         self._pool = Pool(
             self._server,
             target=settings.prewarm_pool_size,
             on_launched=self._on_launched,
             on_ended=self._on_ended,
+            on_change=self._slots_changed.set,
         )
         self._keeper = CatalogKeeper(settings.agents_file, catalog, setup, self._pool)
         #: Jobs that were accepted, but have no process yet.
@@ -154,6 +156,7 @@ class Worker:
                 tasks.create_task(watchdog.run(), name="watchdog"),
                 tasks.create_task(self._keep_beating(), name="beat"),
                 tasks.create_task(self._pool.watch(), name="watch pool"),
+                tasks.create_task(self._keep_telling_load(), name="load"),
                 tasks.create_task(self._reporter.run(), name="reporter"),
                 tasks.create_task(self._keeper.run(self._hangup), name="agents.yaml"),
                 *self._spool_tasks(tasks),
@@ -241,6 +244,7 @@ class Worker:
             await request.reject(terminate=False)
             return
         with self._slots.promise(request.id):
+            self._slots_changed.set()
             if metadata is None:
                 await request.accept(name="Assistant")
                 return
@@ -267,6 +271,20 @@ class Worker:
                 return False
             await asyncio.sleep(SLOT_POLL_S)
         return False
+
+    async def _keep_telling_load(self) -> None:
+        """Tell LiveKit at once when the last slot is taken, or one is free again.
+
+        Until it hears of a free slot, it loses every dispatch for which there is no other worker.
+        """
+        told_full = False
+        while True:
+            await self._slots_changed.wait()
+            self._slots_changed.clear()
+            is_full = not self._slots.free
+            if is_full != told_full:
+                told_full = is_full
+                await self._pool.tell_load()
 
     def _tell_accepted(self, job: JobMetadata, received_at: float) -> None:
         self._reporter.tell(

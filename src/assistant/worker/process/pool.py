@@ -44,7 +44,8 @@ class Pool:
     """What the worker knows of its job processes.
 
     `on_launched` is called when a job was handed to a process, `on_ended` when a process that had
-    a job is gone; both for our jobs alone. `target`: idle processes to keep warm.
+    a job is gone; both for our jobs alone. `on_change` when a job may have begun or left its room.
+    `target`: idle processes to keep warm.
     """
 
     def __init__(
@@ -54,11 +55,13 @@ class Pool:
         target: int,
         on_launched: Callable[[JobProcessSeen], None],
         on_ended: Callable[[JobProcessSeen], None],
+        on_change: Callable[[], None],
     ) -> None:
         self._server = server
         self._target = target
         self._on_launched = on_launched
         self._on_ended = on_ended
+        self._on_change = on_change
         self._failures = 0
         self._error: str | None = None
         self._next_try: asyncio.TimerHandle | None = None
@@ -105,6 +108,11 @@ class Pool:
                 await leaving.aclose()
         return None
 
+    async def tell_load(self) -> None:
+        """Have LiveKit hear of the worker's load now; by itself the SDK tells every 2.5 s."""
+        await self._server._refresh_worker_load()  # noqa: SLF001
+        await self._server._update_worker_status()  # noqa: SLF001
+
     @property
     def failure(self) -> str | None:
         """Why no process can be made ready; None: the last one could."""
@@ -150,6 +158,10 @@ class Pool:
         return getattr(self._server, "_proc_pool", None)
 
     def _job_launched(self, process: JobExecutor) -> None:
+        leaving = _leaving(process)
+        if leaving is not None:
+            leaving.add_done_callback(lambda _: self._on_change())
+        self._on_change()
         seen = _seen(process)
         if seen is not None:
             self._on_launched(seen)
@@ -211,8 +223,13 @@ def _seen(process: JobExecutor) -> JobProcessSeen | None:
     )
 
 
+def _leaving(process: JobExecutor) -> asyncio.Future[None] | None:
+    """Done once the process's job has left its room, or the process is gone."""
+    return getattr(process, "_shutting_down_fut", None)
+
+
 def _is_leaving(process: JobExecutor) -> bool:
-    leaving: asyncio.Future[None] | None = getattr(process, "_shutting_down_fut", None)
+    leaving = _leaving(process)
     return leaving is not None and leaving.done()
 
 

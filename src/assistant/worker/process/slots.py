@@ -7,9 +7,11 @@ The SDK's own load is an average of the past, and lets bursts through. Source: m
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-# LiveKit picks workers at random, weighted by 1 - load, and stops at its target load of 0.7.
+# LiveKit picks workers at random, weighted by 1 - load, and stops at its target load of 0.7: a node
+# of which all workers are there gets no jobs. One among others needs a load of 1 to get none.
 # Source: livekit-server 1.13.5, pkg/service/agentservice.go.
 TARGET_LOAD = 0.7
+FULL_LOAD = 1.0
 
 
 class Slots:
@@ -33,8 +35,9 @@ class Slots:
 
     @property
     def load(self) -> float:
-        """0 when idle, TARGET_LOAD when full."""
-        return TARGET_LOAD * self.jobs / self.limit
+        """0 when idle, below TARGET_LOAD with a free slot, FULL_LOAD without."""
+        jobs = self.jobs
+        return FULL_LOAD if jobs >= self.limit else TARGET_LOAD * jobs / self.limit
 
     @contextmanager
     def promise(self, job_id: str) -> Iterator[None]:
