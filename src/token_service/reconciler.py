@@ -58,6 +58,8 @@ class _Fleet:
     jobs: int
     #: Sessions that could still be admitted.
     free_slots: int
+    #: Jobs that the workers say they could take.
+    free_jobs: int
 
 
 class _Held:
@@ -248,6 +250,7 @@ class Reconciler:
             answering_since=self._hearing.since,
             workers=None if fleet is None else fleet.workers,
             free_slots=None if fleet is None else fleet.free_slots,
+            free_jobs=None if fleet is None else fleet.free_jobs,
             ahead=ahead,
         )
 
@@ -258,7 +261,8 @@ class Reconciler:
         jobs = fleet_jobs(beats)
         serving = sum(1 for beat in beats if beat.registered and not beat.draining)
         free = max(min(self._store.max_bots, jobs) - slots, 0)
-        return _Fleet(workers=serving, jobs=jobs, free_slots=free)
+        free_jobs = sum(beat.free for beat in beats)
+        return _Fleet(workers=serving, jobs=jobs, free_slots=free, free_jobs=free_jobs)
 
     async def _carry_out(self, held: _Held, actions: list[act.Action]) -> bool:
         """Do what was planned, in order; True: that was all for now."""

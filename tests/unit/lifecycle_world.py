@@ -35,6 +35,7 @@ class World:
     now: float = 1000.0
     workers: int = 1
     free_slots: int = 5
+    free_jobs: int = 5
     #: Dispatches come to nothing.
     loses_dispatches: bool = False
     #: Calls fail and looks see nothing.
@@ -51,7 +52,9 @@ class World:
     most_agents: int = 0
 
     def observe(self, session: Session) -> act.Observed:
-        fleet = act.Observed(workers=self.workers, free_slots=self.free_slots)
+        fleet = act.Observed(
+            workers=self.workers, free_slots=self.free_slots, free_jobs=self.free_jobs
+        )
         if self.is_away or not lifecycle.needs_observation(session):
             return fleet
         for identity, at in list(self.coming.items()):

@@ -63,6 +63,7 @@ looks = st.builds(
     arriving=_MAYBE,
     workers=st.none() | st.integers(0, 2),
     free_slots=st.none() | st.integers(0, 2),
+    free_jobs=st.none() | st.integers(0, 2),
     ahead=st.none() | st.integers(0, 2),
 )
 

@@ -74,6 +74,27 @@ def test_a_worker_that_goes_is_waited_for() -> None:
     assert world.now - came_at < 2
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_a_dispatch_waits_for_a_worker_with_a_slot_but_not_for_long(told: bool) -> None:
+    """The session before has ended, its worker has not said yet that it could take another job.
+
+    A worker that says nothing may know better than its last word.
+    """
+    world = World(free_jobs=0)
+    session = next(s for s in world.live(_started()) if s.state is State.DISPATCHING)
+    began_at = world.now
+    while not world.dispatched:
+        if told and world.now >= began_at + 0.3:
+            world.free_jobs = 1
+        assert world.now < began_at + 2
+        stepped = world.step(session)
+        assert stepped is not None
+        session = stepped
+    waited_s = world.now - began_at
+    assert waited_s == pytest.approx(0.36 if told else 1.5, abs=0.13)
+    assert _until(world, session, State.ACTIVE).attempt == 1
+
+
 def test_lost_dispatches_are_made_again_until_the_deadline() -> None:
     """Nobody takes the job: attempt after attempt, then failed with what was seen."""
     world = World(loses_dispatches=True)

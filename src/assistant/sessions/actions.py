@@ -25,9 +25,11 @@ class Observed:
     arriving: frozenset[str] | None = None
     #: When LiveKit answered again after it had been silent (Unix seconds); None: it was not.
     answering_since: float | None = None
-    #: Workers whose beat is fresh, and the sessions that could still be admitted.
+    #: Workers whose beat is fresh, the sessions that could still be admitted, and the jobs that the
+    #: workers say they could take.
     workers: int | None = None
     free_slots: int | None = None
+    free_jobs: int | None = None
     #: Sessions that wait before this one.
     ahead: int | None = None
 

@@ -46,6 +46,10 @@ ENDING_RECHECK_S = 0.1
 # wait for them; deleting its room goes on after its end.
 ENDING_TIMEOUT_S = 30.0
 EVICTION_RECHECK_S = 0.05
+# A session's slot is free when its agent was seen gone; its worker is rid of the job a moment
+# later, and says so at once. LiveKit would meanwhile send the next session's dispatch to nobody.
+FREE_JOB_WAIT_S = 1.5
+FREE_JOB_RECHECK_S = 0.12
 QUEUE_RECHECK_S = 0.5
 # Who is not first in the queue is woken when the one before is admitted.
 QUEUE_BEHIND_RECHECK_S = 2.0
@@ -220,7 +224,10 @@ def _plan_dispatch(
     if observed.workers == 0:
         # LiveKit forgets a dispatch that no worker takes at once.
         return [CheckAt(min(now + QUEUE_RECHECK_S, deadline))]
-    retry_at = _since(session.attempt_at, now) + _retry_delay_s(session.setbacks)
+    attempt_at = _since(session.attempt_at, now)
+    if observed.free_jobs == 0 and now < attempt_at + FREE_JOB_WAIT_S:
+        return [CheckAt(min(now + FREE_JOB_RECHECK_S, deadline))]
+    retry_at = attempt_at + _retry_delay_s(session.setbacks)
     if now < retry_at:
         return [CheckAt(min(retry_at, deadline))]
     if session.attempt == 1:

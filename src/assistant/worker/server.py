@@ -131,6 +131,8 @@ class Worker:
         self._keeper = CatalogKeeper(settings.agents_file, catalog, setup, self._pool)
         #: Jobs that were accepted, but have no process yet.
         self._promised: dict[str, JobMetadata] = {}
+        #: Whether Redis took the last beat.
+        self._is_heard = True
         self._stopping = asyncio.Event()
         self._cut_short = asyncio.Event()
 
@@ -273,9 +275,10 @@ class Worker:
         return False
 
     async def _keep_telling_load(self) -> None:
-        """Tell LiveKit at once when the last slot is taken, or one is free again.
+        """Tell LiveKit and the service at once when the last slot is taken, or one is free again.
 
-        Until it hears of a free slot, it loses every dispatch for which there is no other worker.
+        Until LiveKit hears of a free slot, it loses every dispatch for which there is no other
+        worker; the service asks it for none until it has heard of one itself.
         """
         told_full = False
         while True:
@@ -285,6 +288,7 @@ class Worker:
             if is_full != told_full:
                 told_full = is_full
                 await self._pool.tell_load()
+                await self._tell_beat()
 
     def _tell_accepted(self, job: JobMetadata, received_at: float) -> None:
         self._reporter.tell(
@@ -322,16 +326,18 @@ class Worker:
         self._reporter.tell(job.session, lost)
 
     async def _keep_beating(self) -> None:
-        reachable = True
         while True:
-            try:
-                await self._registry.beat(self._beat())
-                reachable = True
-            except StoreUnavailableError as error:
-                if reachable:
-                    _log.warning("worker.beat_failed", error=str(error))
-                reachable = False
+            await self._tell_beat()
             await asyncio.sleep(BEAT_INTERVAL_S)
+
+    async def _tell_beat(self) -> None:
+        try:
+            await self._registry.beat(self._beat())
+            self._is_heard = True
+        except StoreUnavailableError as error:
+            if self._is_heard:
+                _log.warning("worker.beat_failed", error=str(error))
+            self._is_heard = False
 
     async def _say_goodbye(self) -> None:
         try:
