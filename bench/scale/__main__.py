@@ -32,9 +32,9 @@ PAGE = PROJECT / "docs" / "scaling.md"
 IMAGES = PROJECT / "docs" / "images"
 # (table, row) -> the plot's file and the name of its line there.
 PLOTS = {
-    ("nodes", "3 | as it is | burst of 500"): ("scaling-nodes", "3 nodes"),
-    ("nodes", "5 | as it is | burst of 500"): ("scaling-nodes", "5 nodes"),
-    ("nodes", "3 | with the room | burst of 500"): ("scaling-nodes", "3, with the room"),
+    ("nodes", "3 | one there is not | burst of 500"): ("scaling-nodes", "3 nodes"),
+    ("nodes", "5 | one there is not | burst of 500"): ("scaling-nodes", "5 nodes"),
+    ("nodes", "3 | no agent | burst of 500"): ("scaling-nodes", "3, naming no agent"),
     ("frozen", "as it is"): ("scaling-frozen", "as it is"),
     ("frozen", "without the watchdog"): ("scaling-frozen", "no watchdog"),
 }

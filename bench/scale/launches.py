@@ -4,7 +4,8 @@ A worker that is nothing but a socket takes every job at once, and never joins; 
 is the server alone, with real dispatches in rooms of their own. One JSON line a run: how many were
 asked for, how long all requests took, how soon the offers came, and offers a second between the
 first tenth and the last one. The simulation says 25 launches at once, of 0.2 s each; and for a room
-that names no agent one of 1 s before, for the unnamed agent that nobody is.
+that names no agent one of 1 s before, for the unnamed agent that nobody is. A room that names one
+which there is not needs none, but as the node learns anew which there are.
 """
 
 import argparse
@@ -18,10 +19,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 from bench.scale.livekit import LAUNCHES_AT_ONCE, SHORT_CIRCUIT_S
+from bench.scale.model import Naming
 from livekit import api
 from livekit.protocol import agent
 from tests.acceptance.system import PROJECT
@@ -36,6 +38,7 @@ from assistant.local_stack.livekit_server import (
 )
 from assistant.local_stack.ports import free_port
 from assistant.local_stack.supervisor import Supervisor
+from token_service.livekit_gateway import NO_AGENT
 
 AGENT = "socket"
 SIZES = (25, 100, 300)
@@ -90,13 +93,14 @@ async def server(folder: Path) -> AsyncIterator[tuple[str, LiveKitKeys]]:
 
 
 async def burst(
-    livekit: api.LiveKitAPI, worker: SocketWorker, name: str, size: int, *, with_room: bool
+    livekit: api.LiveKitAPI, worker: SocketWorker, name: str, size: int, naming: Naming
 ) -> dict[str, Any]:
     """So many dispatches as fast as they can be asked for, each in a new room.
 
-    `with_room`: the request that makes the room names the agent. Otherwise all rooms are made
-    first, and the agents asked for then.
+    Unless the request that makes a room names its agent, all rooms are made first, and the agents
+    asked for then.
     """
+    with_room = naming == "its agent"
     places = asyncio.Semaphore(ASKED_AT_ONCE)
     rooms = [f"{name}-{number}" for number in range(size)]
     asked: dict[str, float] = {}
@@ -112,8 +116,10 @@ async def burst(
                 await livekit.agent_dispatch.create_dispatch(request)
             asked[room] = time.monotonic()
 
+    none = [api.RoomAgentDispatch(agent_name=NO_AGENT)] if naming == "none there is" else []
     for room in [] if with_room else rooms:
-        await livekit.room.create_room(api.CreateRoomRequest(name=room, empty_timeout=120))
+        new = api.CreateRoomRequest(name=room, empty_timeout=120, agents=none)
+        await livekit.room.create_room(new)
     began = time.monotonic()
     await asyncio.gather(*(ask(room) for room in rooms))
     until = time.monotonic() + OFFERS_TIMEOUT_S
@@ -126,7 +132,7 @@ async def burst(
     for room in rooms:
         await livekit.room.delete_room(api.DeleteRoomRequest(room=room))
     return {
-        "with_room": with_room,
+        "naming": naming,
         "dispatches": size,
         "offered": len(offers),
         "asked_within_s": round(max(asked.values()) - began, 2),
@@ -140,6 +146,7 @@ async def burst(
 
 
 async def bench(options: argparse.Namespace) -> int:
+    namings: list[tuple[int, Naming]] = list(enumerate(get_args(Naming)))
     with tempfile.TemporaryDirectory() as folder:
         async with server(Path(folder)) as (url, keys), aiohttp.ClientSession() as http:
             token = api.AccessToken(keys.api_key, keys.api_secret)
@@ -153,9 +160,9 @@ async def bench(options: argparse.Namespace) -> int:
                 running = asyncio.create_task(worker.run(), name="worker")
                 try:
                     for run in range(options.runs):
-                        for size, with_room in product(SIZES, (False, True)):
-                            name = f"r{run}-{size}-{with_room}"
-                            line = await burst(livekit, worker, name, size, with_room=with_room)
+                        for size, (place, naming) in product(SIZES, namings):
+                            name = f"r{run}-{size}-{place}"
+                            line = await burst(livekit, worker, name, size, naming)
                             print(json.dumps(line), flush=True)
                 finally:
                     running.cancel()

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from bench.scale.loop import Loop, Places, Process, Signal, Wait
+from bench.scale.model import Naming
 from bench.scale.worker import TARGET_LOAD, Worker
 
 REQUEST_TIMEOUT_S = 3.0
@@ -40,19 +41,28 @@ class Launcher:
 
     def launch(self, request: Process, *, is_named: bool) -> Process:
         """Send a request for a job; returns what that returns."""
-        if self.loop.now >= self.known_until:
-            self.known_until = self.loop.now + KNOWN_FOR_S
-            self._learns_until = self.loop.now + LEARNING_S
-        learns_until = self._learns_until
         if is_named:
-            yield from self._goroutines.take()
-            self.loop.spawn(self._hold_until(learns_until))
+            yield from self.look_up()
+        learns_until = self._learned_at()
         done = Signal(self.loop)
         yield from self._ask(done, learns_until)
         result = yield from request
         self._goroutines.give()
         done.fire()
         return result
+
+    def look_up(self) -> Process:
+        """Whether there is an agent of a name."""
+        learns_until = self._learned_at()
+        yield from self._goroutines.take()
+        self.loop.spawn(self._hold_until(learns_until))
+
+    def _learned_at(self) -> float:
+        """When the node knows, or knew, which agents there are."""
+        if self.loop.now >= self.known_until:
+            self.known_until = self.loop.now + KNOWN_FOR_S
+            self._learns_until = self.loop.now + LEARNING_S
+        return self._learns_until
 
     def _ask(self, done: Signal, learns_until: float) -> Process:
         """Take a place for the request, with the one that waits for its answer behind it."""
@@ -81,10 +91,10 @@ class Launcher:
 class LiveKit:
     """A cluster; each worker is connected to one node. `lost` counts dispatches by their end."""
 
-    def __init__(self, loop: Loop, *, nodes: int, seeks_unnamed: bool, rng: random.Random) -> None:
+    def __init__(self, loop: Loop, *, nodes: int, naming: Naming, rng: random.Random) -> None:
         self.loop = loop
         self.rng = rng
-        self._seeks_unnamed = seeks_unnamed
+        self._naming = naming
         self.nodes: list[list[Worker]] = [[] for _ in range(nodes)]
         self.lost: Counter[str] = Counter()
         self.dispatched = 0
@@ -109,9 +119,11 @@ class LiveKit:
 
     def make_room(self, node: int) -> None:
         """A room that names no agent has the node look for one without a name, in vain."""
-        if self._seeks_unnamed:
-            launcher = self._launchers[node]
+        launcher = self._launchers[node]
+        if self._naming == "no agent":
             self.loop.spawn(launcher.launch(self._find_nobody(), is_named=False))
+        elif self._naming == "none there is":
+            self.loop.spawn(launcher.look_up())
 
     def _find_nobody(self) -> Process:
         yield AFFINITY_TIMEOUT_S

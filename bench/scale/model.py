@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
-# `jobs`: ours, 0.7 x jobs / max, exact slots. `jobs-full`: the same, and a worker without a slot
-# says that it is full. `cpu`: the SDK's own, CPU of the last 2.5 s, no slots, threshold 0.7.
-LoadReport = Literal["jobs", "jobs-full", "cpu"]
+# `jobs`: 0.7 x jobs / max, exact slots. `jobs-full`: the same, and a worker without a slot says so.
+# `jobs-at-once`, ours: the same, said at once. `cpu`: the SDK's own, CPU of the last 2.5 s, with no
+# slots and a threshold of 0.7.
+LoadReport = Literal["jobs", "jobs-full", "jobs-at-once", "cpu"]
+
+# Which agent the request that makes a room names: none, so that LiveKit looks for an unnamed one;
+# one that there is not, which is ours; or the room's own, which needs no other dispatch.
+Naming = Literal["no agent", "none there is", "its agent"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +38,7 @@ class Costs:
 class Fleet:
     """`cores` of each worker's host; `other_cores` are taken by whatever else runs on it.
 
-    `dispatch_with_room`: the request that makes a room names its agent; otherwise LiveKit also
-    looks for an unnamed agent in each new room.
+    `naming`: what the request that makes a room names.
     """
 
     workers: int
@@ -44,8 +48,8 @@ class Fleet:
     livekit_nodes: int = 1
     replicas: int = 2
     max_bots: int = 100_000
-    load_report: LoadReport = "jobs"
-    dispatch_with_room: bool = False
+    load_report: LoadReport = "jobs-at-once"
+    naming: Naming = "none there is"
     redispatches: bool = True
     #: None: no watchdog; a frozen worker stays.
     watchdog_s: float | None = 5.0

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import get_args
 
-from bench.scale.model import Course, Fleet
+from bench.scale.model import Course, Fleet, LoadReport, Naming
 
 # 60 jobs of 0.14 cores are 70 % of 12 cores: what the SDK's own load report would stop at too.
 BASE = Fleet(
@@ -36,7 +37,15 @@ class Table:
 
 # Enough of LiveKit for a burst of this size to reach the workers, so that it shows theirs.
 BIG_BURST = 1_500
-AMPLE = replace(BASE, livekit_nodes=5, dispatch_with_room=True)
+AMPLE = replace(BASE, livekit_nodes=5)
+
+
+# What the request that makes a room names, in the table's words.
+NAMINGS: dict[Naming, str] = {
+    "no agent": "no agent",
+    "none there is": "one there is not",
+    "its agent": "its agent",
+}
 
 
 def burst(size: int) -> Course:
@@ -52,7 +61,7 @@ def _reports() -> Iterator[Row]:
         ("5 workers freeze", BASE, replace(STEADY, frozen=5, event_at_s=EVENT_AT_S)),
     )
     for name, fleet, course in rows:
-        for report in ("jobs", "jobs-full", "cpu"):
+        for report in get_args(LoadReport):
             yield Row(f"{name} | `{report}`", replace(fleet, load_report=report), course)
 
 
@@ -63,10 +72,9 @@ def _pools() -> Iterator[Row]:
 
 
 def _nodes() -> Iterator[Row]:
-    for nodes in (1, 2, 3, 5, 8):
-        for with_room in (False, True):
-            fleet = replace(BASE, livekit_nodes=nodes, dispatch_with_room=with_room)
-            how = "with the room" if with_room else "as it is"
+    for nodes in (1, 2, 3, 5):
+        for naming, how in NAMINGS.items():
+            fleet = replace(BASE, livekit_nodes=nodes, naming=naming)
             yield Row(f"{nodes} | {how} | steady", fleet, STEADY)
             yield Row(f"{nodes} | {how} | burst of 500", fleet, burst(500))
 
@@ -105,7 +113,7 @@ TABLES = (
     Table("pools", "pool | course", tuple(_pools()), (*SPREAD, "cold", "repeated")),
     Table(
         "nodes",
-        "LiveKit nodes | dispatch | course",
+        "LiveKit nodes | the room names | course",
         tuple(_nodes()),
         (*SPREAD, "lost", "repeated", "wasted", "failed"),
     ),

@@ -56,7 +56,8 @@ class Worker:
     @property
     def is_listed(self) -> bool:
         """Whether LiveKit may choose it."""
-        return not self.gone and not self.reported_full
+        at_once = self.fleet.load_report == "jobs-at-once" and not self.frozen
+        return not self.gone and not (self.is_full() if at_once else self.reported_full)
 
     def drain(self) -> None:
         self.draining = True
@@ -78,7 +79,7 @@ class Worker:
             return True
         if self.fleet.load_report == "cpu":
             return self._effective_load() >= TARGET_LOAD
-        return self.fleet.load_report == "jobs-full" and self.held >= self.fleet.max_jobs
+        return self.fleet.load_report != "jobs" and self.held >= self.fleet.max_jobs
 
     def answer(self, deadline: float) -> Process:
         """LiveKit's offer: True when taken, which promises a slot."""

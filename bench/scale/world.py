@@ -50,7 +50,7 @@ class World:
         self._livekit = LiveKit(
             self._loop,
             nodes=fleet.livekit_nodes,
-            seeks_unnamed=not fleet.dispatch_with_room,
+            naming=fleet.naming,
             rng=self._rng,
         )
         self._workers: list[Worker] = []

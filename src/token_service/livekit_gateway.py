@@ -29,6 +29,9 @@ TIMEOUT_S = 3.5
 # Calls at once; more would queue in LiveKit instead. A reconcile makes two at a time.
 MAX_CONNECTIONS = 64
 ROOM_MARK = "livekit-voice-assistant"
+# A room that names no agent has LiveKit look for one without a name, for a second, with two of the
+# 50 goroutines with which a node launches jobs. There is none that is called like this.
+NO_AGENT = "livekit-voice-assistant/none"
 # How long a room that this process made is taken to be still there. Being wrong costs a failed
 # dispatch and a second try, so it only has to cover a token's way to the start of its session.
 ROOM_MEMORY_S = 60.0
@@ -127,6 +130,7 @@ class LiveKitGateway:
             empty_timeout=math.ceil(empty_timeout_s),
             departure_timeout=math.ceil(departure_timeout_s),
             metadata=json.dumps(mark, separators=(",", ":")),
+            agents=[api.RoomAgentDispatch(agent_name=NO_AGENT)],
         )
         await self._call("CreateRoom", self._api.room.create_room(request))
         self._remember(room)

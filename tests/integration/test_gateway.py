@@ -20,7 +20,12 @@ from tests.integration.session_servers import (
     running_livekit,
 )
 from tests.timing import scaled
-from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableError, Seen
+from token_service.livekit_gateway import (
+    NO_AGENT,
+    LiveKitGateway,
+    LiveKitUnavailableError,
+    Seen,
+)
 from token_service.tokens import Minter
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
@@ -66,6 +71,17 @@ async def test_a_room_carries_our_mark_and_times(
         "userId": "u",
     }
     assert (room.empty_timeout, room.departure_timeout) == (60, 62)
+
+
+async def test_a_new_room_asks_for_no_agent(
+    gateway: LiveKitGateway, livekit: LiveKitServer
+) -> None:
+    """A room that names no agent is one for unnamed agents, of which there are none."""
+    await make(gateway, "va-nameless")
+    async with livekit.api() as client:
+        (dispatch,) = await client.agent_dispatch.list_dispatch("va-nameless")
+    assert dispatch.agent_name == NO_AGENT
+    assert not dispatch.state.jobs
 
 
 async def test_making_a_room_again_keeps_its_people(
@@ -126,7 +142,12 @@ async def test_a_listener_is_nobody(gateway: LiveKitGateway, livekit: LiveKitSer
     assert not user.remote_participants
     await leave(user)
     await asyncio.wait_for(closed.wait(), scaled(15))
-    assert not await gateway.room_exists(session.room)
+
+    async def is_gone() -> bool:
+        # LiveKit puts people out before it forgets the room.
+        return not await gateway.room_exists(session.room)
+
+    await until(is_gone)
 
 
 async def test_an_absent_room_is_known_to_be_absent(gateway: LiveKitGateway) -> None:
@@ -192,7 +213,7 @@ async def test_only_our_dispatches_are_cleared(
     async def left() -> set[tuple[str, str]]:
         async with livekit.api() as client:
             dispatches = await client.agent_dispatch.list_dispatch("va-dispatch")
-        return {(d.agent_name, d.metadata) for d in dispatches if d.agent_name}
+        return {(d.agent_name, d.metadata) for d in dispatches if d.agent_name != NO_AGENT}
 
     assert await left() == {
         (AGENT_NAME, "somebody else's"),

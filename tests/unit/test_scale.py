@@ -10,7 +10,7 @@ from bench.scale.figures import COSTS, SPARE, hosts_for, jobs_of
 from bench.scale.host import Cpu
 from bench.scale.livekit import LAUNCHES_AT_ONCE, LiveKit
 from bench.scale.loop import Loop, Places, Process, Signal, Wait
-from bench.scale.model import Costs, Course, Fleet
+from bench.scale.model import Costs, Course, Fleet, Naming
 from bench.scale.scenarios import SMALL
 from bench.scale.worker import Worker
 from bench.scale.world import World
@@ -18,9 +18,9 @@ from bench.scale.world import World
 HOST = Fleet(workers=1, max_jobs=4, pool=1, cores=2, replicas=1)
 
 
-def livekit(loop: Loop, *, nodes: int = 1, seeks_unnamed: bool = False) -> LiveKit:
+def livekit(loop: Loop, *, nodes: int = 1, naming: Naming = "its agent") -> LiveKit:
     rng = random.Random(3)  # noqa: S311 - a simulation
-    return LiveKit(loop, nodes=nodes, seeks_unnamed=seeks_unnamed, rng=rng)
+    return LiveKit(loop, nodes=nodes, naming=naming, rng=rng)
 
 
 def worker(loop: Loop, fleet: Fleet = HOST, costs: Costs = COSTS) -> Worker:
@@ -81,7 +81,8 @@ def test_livekit_chooses_by_what_the_load_leaves() -> None:
     """Weighted by 1 - load, never one that is full or was asked, and stale reports count."""
     loop = Loop()
     chooser = livekit(loop)
-    idle, busy, full = worker(loop), worker(loop), worker(loop)
+    late = replace(HOST, load_report="jobs-full")
+    idle, busy, full = (worker(loop, late) for _ in range(3))
     busy.reported_load, full.reported_full = 0.7, True
     workers = [idle, busy, full]
     chosen = Counter(id(chooser._select(workers, set())) for _ in range(4000))
@@ -106,14 +107,16 @@ def test_the_node_with_most_room_gets_the_job() -> None:
     assert chooser._node_with_most_room() is None
 
 
-@pytest.mark.parametrize(("seeks_unnamed", "last_s"), [(False, 0.82), (True, 4.82)])
-def test_a_node_launches_so_many_jobs_at_once(seeks_unnamed: bool, last_s: float) -> None:
+@pytest.mark.parametrize(
+    ("naming", "last_s"), [("no agent", 4.82), ("none there is", 0.82), ("its agent", 0.82)]
+)
+def test_a_node_launches_so_many_jobs_at_once(naming: Naming, last_s: float) -> None:
     """A hundred dispatches: four rounds of 0.2 s, after four of a second for the unnamed agent.
 
     A real server took 0.8 s and 4.7 s (bench/scale/launches.jsonl).
     """
     loop, ends = Loop(), list[float]()
-    chooser = livekit(loop, seeks_unnamed=seeks_unnamed)
+    chooser = livekit(loop, naming=naming)
     chooser.register(worker(loop, replace(HOST, max_jobs=200)))
 
     def asks() -> Process:
@@ -133,7 +136,7 @@ def test_a_full_worker_holds_an_offer_and_a_frozen_one_loses_it() -> None:
     """1.5 s for a slot, while LiveKit does not know that there is none; 3 s until it gives up."""
     loop = Loop()
     chooser = livekit(loop)
-    only = worker(loop)
+    only = worker(loop, replace(HOST, load_report="jobs"))
     chooser.register(only)
     taken: list[tuple[Worker | None, float]] = []
 
@@ -156,6 +159,18 @@ def test_a_full_worker_holds_an_offer_and_a_frozen_one_loses_it() -> None:
     assert [found for found, _ in taken] == [None, None, None]
     assert [at for _, at in taken] == pytest.approx([2.7, 7.0, 14.0], abs=0.03)
     assert chooser.lost == {"all full": 2, "frozen worker": 1}
+
+
+def test_a_worker_that_tells_at_once_is_asked_again_as_soon_as_a_slot_is_free() -> None:
+    """Its periodic report would be 2.5 s late, both ways; a frozen worker tells nothing."""
+    loop = Loop()
+    only = worker(loop)
+    only.promised = HOST.max_jobs
+    assert not only.is_listed
+    only.promised -= 1
+    assert only.is_listed
+    only.frozen, only.promised = True, HOST.max_jobs
+    assert only.is_listed
 
 
 def test_a_lost_start_is_tried_again_and_a_burst_waits_for_slots() -> None:
