@@ -8,16 +8,18 @@ Each import was seen as a stall of 100-500 ms in a first job, reported by the SD
 what is exercised here took 10-40 ms of its loop.
 """
 
+import json
 import signal
 
 import anyio._backends._asyncio  # noqa: F401 - the backend that httpx finds by name
 import httpcore2  # noqa: F401 - what httpx imports when its first client is made
-import openai.resources.chat.completions  # noqa: F401
+import httpx2
+import openai
+from livekit.agents.llm import ChatMessage
 from livekit.agents.tokenize import basic
 from livekit.agents.utils import http_context
 from openai.pagination import AsyncPage
 from openai.types import Model
-from openai.types.chat import ChatCompletionChunk
 
 from assistant.worker import job  # noqa: F401 - and with it everything that a job is made of
 
@@ -27,18 +29,39 @@ http_context._create_ssl_context()  # noqa: SLF001
 # Reads its patterns at its first word; transcripts are timed by syllables.
 basic.hyphenate_word("word")
 
-# Types of answers get their schemas at the first answer: that of the request which opens the
-# connection, and the parts of a streamed reply.
-AsyncPage[Model].construct(object="list", data=[{"id": "m", "object": "model"}])
+# A message's schema is made with the first message.
+ChatMessage(role="assistant", content=["word"])
+
+
+def _answer(request: httpx2.Request) -> httpx2.Response:
+    """As a server of chat completions would."""
+    if request.url.path.endswith("/models"):
+        return httpx2.Response(200, json={"object": "list", "data": [_MODEL]})
+    return httpx2.Response(200, text=f"data: {json.dumps(_CHUNK)}\n\ndata: [DONE]\n\n")
+
+
+_MODEL = {"id": "m", "object": "model", "created": 0, "owned_by": "o"}
 _CALL = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-ChatCompletionChunk.construct(
-    id="r",
-    object="chat.completion.chunk",
-    created=0,
-    model="m",
-    choices=[{"index": 0, "delta": {"role": "assistant", "content": "", "tool_calls": [_CALL]}}],
-    usage={"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-)
+_CHUNK = {
+    "id": "r",
+    "object": "chat.completion.chunk",
+    "created": 0,
+    "model": "m",
+    "choices": [{"index": 0, "delta": {"role": "assistant", "content": "", "tool_calls": [_CALL]}}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
+}
+
+# A language model's client looks at the platform, and makes the types of what it is answered, with
+# its first requests: the one that opens the connection, and a reply. The answers are made up here.
+with openai.Client(
+    api_key="none",
+    base_url="http://127.0.0.1/v1",
+    http_client=httpx2.Client(transport=httpx2.MockTransport(_answer), trust_env=False),
+) as _client:
+    _client.models.list()
+    for _ in _client.chat.completions.create(model="m", messages=[], stream=True):
+        pass
+AsyncPage[Model].construct(object="list", data=[_MODEL])
 
 # The worker alone decides when its processes end. A process manager that signals all of them at
 # once, as systemd does, would end the forkserver, and with it every conversation.
