@@ -9,6 +9,7 @@ from assistant.catalog.agent import AgentSpec
 from assistant.catalog.providers import CartesiaOptions
 from assistant.settings import VendorSettings
 from assistant.worker.providers.given import given
+from assistant.worker.providers.sentences import sentences
 
 
 def build(spec: AgentSpec, vendors: VendorSettings) -> tts.TTS[Any]:
@@ -29,6 +30,7 @@ def build(spec: AgentSpec, vendors: VendorSettings) -> tts.TTS[Any]:
             pronunciation_dict_id=options.pronunciation_dict_id,
             word_timestamps=options.word_timestamps,
             sample_rate=options.sample_rate,
+            tokenizer=sentences(retain_format=False),
         )
     )
 

@@ -10,6 +10,10 @@ from assistant.catalog.agent import AgentSpec
 from assistant.catalog.providers import InworldOptions
 from assistant.settings import VendorSettings
 from assistant.worker.providers.given import given, milliseconds
+from assistant.worker.providers.sentences import sentences
+
+# They cut text into sentences themselves.
+_CUTTING_MODELS = "inworld-tts-2"
 
 
 def build(spec: AgentSpec, vendors: VendorSettings) -> tts.TTS[Any]:
@@ -37,6 +41,9 @@ def build(spec: AgentSpec, vendors: VendorSettings) -> tts.TTS[Any]:
             timestamp_transport_strategy=options.timestamp_transport_strategy,
             buffer_char_threshold=options.buffer_char_threshold,
             max_buffer_delay_ms=milliseconds(options.max_buffer_delay_s),
+            tokenizer=None
+            if options.model.startswith(_CUTTING_MODELS)
+            else sentences(retain_format=True),
         )
     )
 
