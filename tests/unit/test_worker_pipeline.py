@@ -171,3 +171,20 @@ def test_only_what_the_agents_use_is_imported() -> None:
     """A plugin costs memory in every worker, and the turn-detector one a process of its own."""
     modules = registry.modules_for(CATALOG.agents.values())
     assert not any("turn_detector" in name or "silero" in name for name in modules)
+
+
+@pytest.mark.parametrize(
+    ("changes", "rate"),
+    [
+        ({}, 16_000),
+        ({"stt": {"provider": "assemblyai", "sample_rate": 8_000}}, 8_000),
+        ({"record": "audio"}, 24_000),
+    ],
+)
+def test_the_caller_is_heard_at_the_recognizers_rate(changes: dict[str, Any], rate: int) -> None:
+    """Nothing is held back by a resampler, but where a recording profits from a higher rate."""
+    options = pipeline.room_options(
+        changed(**changes), user_identity=None, equipped=asyncio.Event().wait
+    ).get_audio_input_options()
+    assert options is not None
+    assert (options.sample_rate, options.frame_size_ms) == (rate, pipeline.FRAME_MS)

@@ -29,6 +29,7 @@ CLOSE_TRANSCRIPT_TIMEOUT_S = 0.4
 # `dead_air.end_after_s` ends what lasts.
 MAX_ERRORS = 10
 FRAME_MS = 20  # The SDK's own is 50: half of that is added, on average, to every reaction.
+RECORDED_HZ = 24_000  # The SDK's own.
 MAX_TYPED_CHARS = 4000  # Of one typed message, about what a minute of fast typing leaves.
 RETRY_INTERVAL_S = 2.0  # Between attempts after the second; the first retry follows at once.
 
@@ -79,8 +80,11 @@ def room_options(
     What is typed is answered once `equipped` returns. `has_voice`: it has an output already.
     """
     silent: dict[str, Any] = {"audio_input": False, "audio_output": False}
+    # At the recognizer's own rate there is nothing to resample on the way to it, which would hold
+    # 20 to 35 ms of the speech back. What is recorded keeps more of the voice.
+    rate = RECORDED_HZ if spec.record == "audio" else spec.stt.sample_rate
     heard = {
-        "audio_input": room_io.AudioInputOptions(frame_size_ms=FRAME_MS),
+        "audio_input": room_io.AudioInputOptions(frame_size_ms=FRAME_MS, sample_rate=rate),
         "audio_output": not has_voice,
     }
     return room_io.RoomOptions(
