@@ -50,7 +50,11 @@ def start() -> None:
     settings = read(WorkerSettings, os.environ)
     catalog = Catalog.load(settings.agents_file)
     check_keys(catalog, os.environ)
-    from assistant.worker.server import Worker  # 3 s; after the quick refusals
+    # Jobs do no linear algebra; its library would start a thread for each core in every process.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    from assistant.worker.server import Worker, fork_nursery  # 3 s; after the quick refusals
+
+    fork_nursery(settings, catalog)
 
     async def work() -> int:
         return await Worker(settings, catalog, hangup).run()

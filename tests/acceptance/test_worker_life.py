@@ -27,6 +27,7 @@ from assistant.sessions.record import Session
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import Beat, WorkerRegistry
+from assistant.worker.process import watching
 from tests.acceptance.asking import THE_TIME, asks_aloud
 from tests.acceptance.commands import ended, family, gone, until
 from tests.acceptance.system import PROJECT, System
@@ -218,7 +219,7 @@ def watchdogs(pid: int) -> list[psutil.Process]:
     found = []
     for process in family(pid):
         with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
-            if "assistant.worker.process.watchdog" in process.cmdline():
+            if watching.__file__ in process.cmdline():
                 found.append(process)
     return found
 
@@ -313,9 +314,7 @@ def job_processes(pid: int) -> set[int]:
     found = set()
     for process in psutil.Process(pid).children(recursive=True):
         with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
-            if "multiprocessing.forkserver" in " ".join(process.cmdline()) and (
-                process.ppid() != pid
-            ):
+            if process.ppid() != pid:
                 found.add(process.pid)
     return found
 

@@ -13,6 +13,7 @@ import uuid
 from typing import Any
 
 from livekit.agents import AgentServer, JobRequest
+from livekit.agents.utils import http_context
 from livekit.agents.version import __version__ as sdk_version
 
 from assistant import log
@@ -29,7 +30,7 @@ from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, Beat, WorkerRegistry
 from assistant.settings import WorkerSettings
 from assistant.worker import job
-from assistant.worker.process import health
+from assistant.worker.process import health, nursery
 from assistant.worker.process.keeping import CatalogKeeper, check_models
 from assistant.worker.process.pool import JobProcessSeen, Pool
 from assistant.worker.process.setup import Setup
@@ -53,6 +54,8 @@ SLOT_WAIT_S = 1.5
 SLOT_POLL_S = 0.02
 EXIT_OK = 0
 EXIT_CUT_SHORT = 1
+# What the SDK has its fork server import last; the second one freezes everything.
+SDK_PRELOADS = ("livekit.agents.ipc._preload", "livekit.agents.ipc._preload_freeze")
 LACKS_MODELS = (
     "the process of the turn-detection models does not run; "
     "`python -m assistant download-files` fetches their weights"
@@ -62,8 +65,23 @@ _log = log.get(__name__)
 
 
 def preload_modules(catalog: Catalog) -> list[str]:
-    """What the forkserver imports once, so that every job process has it from birth."""
+    """What is imported once, so that every job process has it from birth."""
     return [*registry.modules_for(catalog.agents.values()), "assistant.worker.process.warmup"]
+
+
+def fork_nursery(settings: WorkerSettings, catalog: Catalog) -> None:
+    """Import all that jobs need, and fork what makes their processes; before there is a loop.
+
+    Raises:
+        MissingExtraError: a provider's package is not installed.
+        WeightsMissingError: a model that jobs share was not downloaded.
+    """
+    check_models(catalog)
+    # As the SDK's server does when it runs, which is after the fork.
+    os.environ["LIVEKIT_URL"] = settings.livekit_url
+    http_context._set_default_cert_env()  # noqa: SLF001
+    if not nursery.prepare([*preload_modules(catalog), *SDK_PRELOADS]):
+        _log.info("nursery.begins_anew")
 
 
 def build_server(settings: WorkerSettings, catalog: Catalog, **options: Any) -> AgentServer:

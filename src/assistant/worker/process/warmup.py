@@ -1,6 +1,6 @@
 """A side-effect module: what a job would otherwise load, on its loop, while a caller waits.
 
-The forkserver imports it once, and every job process inherits the result; where there is no
+The worker imports it once, and every job process inherits the result; where there is no
 forkserver (macOS), each job process imports it before it takes a job. Nothing here starts a
 thread, a loop or a socket.
 
