@@ -33,7 +33,7 @@ from assistant.worker import job
 from assistant.worker.process import health, nursery
 from assistant.worker.process.keeping import CatalogKeeper, check_models
 from assistant.worker.process.pool import JobProcessSeen, Pool
-from assistant.worker.process.setup import Setup
+from assistant.worker.process.setup import Setup, catalog_of
 from assistant.worker.process.slots import Slots
 from assistant.worker.process.watchdog import Watchdog
 from assistant.worker.providers import registry
@@ -77,6 +77,7 @@ def fork_nursery(settings: WorkerSettings, catalog: Catalog) -> None:
         WeightsMissingError: a model that jobs share was not downloaded.
     """
     check_models(catalog)
+    catalog_of(catalog.source)
     # As the SDK's server does when it runs, which is after the fork.
     os.environ["LIVEKIT_URL"] = settings.livekit_url
     http_context._set_default_cert_env()  # noqa: SLF001

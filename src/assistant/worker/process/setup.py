@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 
 from livekit.agents import JobProcess
 
@@ -28,6 +29,12 @@ class Kit:
     worker: str
 
 
+@lru_cache(maxsize=1)
+def catalog_of(source: str) -> Catalog:
+    """The catalog; what was read before the fork is every process's."""
+    return Catalog.from_source(source)
+
+
 def kit_of(process: JobProcess) -> Kit:
     """What Setup has put there."""
     kit: Kit = process.userdata[_KIT]
@@ -52,7 +59,7 @@ class Setup:
         """Load everything that a job would otherwise load while a caller waits."""
         log.configure_events()
         settings = read(WorkerSettings, os.environ)
-        catalog = Catalog.from_source(self.source)
+        catalog = catalog_of(self.source)
         for module in registry.modules_for(catalog.agents.values()):
             registry.load(module)
         for tool in (tool for agent in catalog.agents.values() for tool in agent.tools):

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from assistant.catalog.agent import AgentSpec
+from assistant.catalog.tools import McpTool
 from assistant.worker.errors import MissingExtraError
 
 _PACKAGE = "assistant.worker.providers"
@@ -28,6 +29,8 @@ TURN_DETECTION = {
     "multilingual": f"{_PACKAGE}.turn_detector",
     "english": f"{_PACKAGE}.turn_detector",
 }
+# What agents with tools of an MCP server need; the protocol's package alone takes 19 MB.
+MCP = "assistant.worker.tools.mcp_server"
 # Their models run in one process for all jobs of a worker, which the SDK only starts for what was
 # imported where the worker itself runs. Source: livekit-agents 1.8.9, `inference_runner.py`.
 SHARED_MODELS = frozenset({f"{_PACKAGE}.turn_detector"})
@@ -40,7 +43,7 @@ _EXTRAS = {
 
 
 def modules_for(specs: Iterable[AgentSpec]) -> list[str]:
-    """The provider modules that these agents need, each once, sorted."""
+    """The modules that these agents need beside what every job has, each once, sorted."""
     modules = set()
     for spec in specs:
         modules |= {STT[options.provider] for options in (spec.stt, *spec.fallbacks.stt)}
@@ -49,6 +52,8 @@ def modules_for(specs: Iterable[AgentSpec]) -> list[str]:
         modules.add(VAD[spec.vad.provider])
         if spec.turn_detection.model in TURN_DETECTION:
             modules.add(TURN_DETECTION[spec.turn_detection.model])
+        if any(isinstance(tool, McpTool) for tool in spec.tools):
+            modules.add(MCP)
     return sorted(modules)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.tools import (
@@ -12,10 +13,13 @@ from assistant.catalog.tools import (
     PythonTool,
     TransferTool,
 )
+from assistant.worker.providers import registry
 from assistant.worker.tools import built_in, http_request, python_function
 from assistant.worker.tools.allowance import Allowance
 from assistant.worker.tools.calling import SdkTool
-from assistant.worker.tools.mcp_server import McpTools
+
+if TYPE_CHECKING:
+    from assistant.worker.tools.mcp_server import McpTools
 
 
 class Toolbox:
@@ -28,11 +32,11 @@ class Toolbox:
 
     async def connect(self, spec: AgentSpec) -> list[SdkTool]:
         """The tools of the agent's MCP servers, in CONNECT_TIMEOUT_S or without them."""
-        servers = [
-            McpTools(tool, self._environ, self._allowance)
-            for tool in spec.tools
-            if isinstance(tool, McpTool)
-        ]
+        wanted = [tool for tool in spec.tools if isinstance(tool, McpTool)]
+        if not wanted:
+            return []
+        module = registry.load(registry.MCP)
+        servers = [module.McpTools(tool, self._environ, self._allowance) for tool in wanted]
         self._servers += servers
         offered = await asyncio.gather(*(server.open() for server in servers))
         return [tool for tools in offered for tool in tools]
