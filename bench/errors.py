@@ -42,3 +42,15 @@ class UnknownRowError(BenchError):
 
     def __str__(self) -> str:
         return f"there is no row {self.number!r}; there are {', '.join(self.known)}"
+
+
+@dataclass
+class UnansweredError(BenchError):
+    """A contender that left questions without an answer, whose figures are no conversations'."""
+
+    contender: str
+    unanswered: int
+    asked: int
+
+    def __str__(self) -> str:
+        return f"{self.contender} left {self.unanswered} of {self.asked} questions unanswered"

@@ -28,10 +28,11 @@ class Ours(Peer):
     async def start(self) -> None:
         ports = assign(("valkey", "worker"), remembered={})
         self._port = ports["worker"]
+        self.redis_url = valkey_url(ports["valkey"])
         stage = self.stage
         env = {
             **stage.environ,
-            "REDIS_URL": valkey_url(ports["valkey"]),
+            "REDIS_URL": self.redis_url,
             "PREWARM_POOL_SIZE": str(self.idle),
             "ASSISTANT_WEB_DIR": str(PROJECT / "web" / "dist"),
             "ASSISTANT_SPEECH_CACHE": str(stage.folder / "speech"),
