@@ -22,6 +22,7 @@ from openai.pagination import AsyncPage
 from openai.types import Model
 
 from assistant.worker import job  # noqa: F401 - and with it everything that a job is made of
+from assistant.worker.speaking import speech_rate
 
 # Parses the whole CA bundle, and is cached for the process image.
 http_context._create_ssl_context()  # noqa: SLF001
@@ -62,6 +63,8 @@ with openai.Client(
     for _ in _client.chat.completions.create(model="m", messages=[], stream=True):
         pass
 AsyncPage[Model].construct(object="list", data=[_MODEL])
+
+speech_rate.install()
 
 # The worker alone decides when its processes end. A process manager that signals all of them at
 # once, as systemd does, would end the forkserver, and with it every conversation.
