@@ -44,14 +44,14 @@ def start() -> None:
     Exit code 0: everything finished. 1: conversations were cut short. 2: wrong configuration.
     """
     from assistant.catalog.catalog import Catalog
+    from assistant.worker.process import lean
     from assistant.worker.process.preflight import check_keys
 
     hangup = Hangup()
     settings = read(WorkerSettings, os.environ)
     catalog = Catalog.load(settings.agents_file)
     check_keys(catalog, os.environ)
-    # Jobs do no linear algebra; its library would start a thread for each core in every process.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    lean.set_defaults(os.environ)
     from assistant.worker.server import Worker, fork_nursery  # 3 s; after the quick refusals
 
     fork_nursery(settings, catalog)
