@@ -32,7 +32,7 @@ class Visit:
         self.caller = caller
         self._room = room
 
-    async def start(self, *, greeting: bool = True) -> Arrival:
+    async def start(self, *, greeting: bool = True, timeout_s: float = AGENT_TIMEOUT_S) -> Arrival:
         """Asks for the agent and waits until it is seen and, with `greeting`, heard.
 
         Raises:
@@ -41,7 +41,7 @@ class Visit:
         began = time.monotonic()
         asked = asyncio.create_task(self.peer.begin(self._room), name="begin")
         try:
-            agent = await self.caller.wait_for_agent(AGENT_TIMEOUT_S)
+            agent = await self.caller.wait_for_agent(timeout_s)
             heard = None
             if greeting:
                 heard = await self.caller.wait_for_speech(SPEECH_TIMEOUT_S, since=began)

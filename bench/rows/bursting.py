@@ -6,7 +6,7 @@ fewer idle processes than that, as in a real burst, so it counts how fast more a
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from bench.peers.contenders import Make, contenders, in_turn, versions
@@ -17,18 +17,43 @@ from bench.peers.started import SpawnedPool
 from bench.peers.visit import Arrival, visit
 from bench.results import Row
 
+from assistant.rehearsal.errors import WaitTimedOutError
+
 NUMBERS = ("1c",)
 BURST = 8
+#: A start that took so long has been dropped: the server asks a worker once.
+LOST_AFTER_S = 20.0
 MAKERS: Sequence[Make] = (Ours, Stock, Floor, Shared, SpawnedPool)
 
 
 async def burst(peer: Peer) -> list[Arrival]:
-    """One burst, with nothing else going on."""
+    """One burst, with nothing else going on; the starts that came to something.
+
+    Raises:
+        WaitTimedOutError: none did.
+    """
     await peer.warm()
     async with AsyncExitStack() as rooms:
         callers = [await rooms.enter_async_context(visit(peer)) for _ in range(BURST)]
-        starts = [caller.start(greeting=peer.has_providers) for caller in callers]
-        return list(await asyncio.gather(*starts))
+        starts = [
+            caller.start(greeting=peer.has_providers, timeout_s=LOST_AFTER_S) for caller in callers
+        ]
+        tried = await asyncio.gather(*starts, return_exceptions=True)
+    await peer.warm()  # A pool that fills up again would do it in the next contender's turn.
+    arrivals = [start for start in tried if isinstance(start, Arrival)]
+    for error in tried:
+        if isinstance(error, BaseException) and not (
+            arrivals and isinstance(error, WaitTimedOutError)
+        ):
+            raise error
+    return arrivals
+
+
+def lost(found: Mapping[str, list[list[Arrival]]]) -> str:
+    """Whose starts came to nothing; what was lost is in no figure."""
+    counts = {name: sum(BURST - len(each) for each in every) for name, every in found.items()}
+    told = [f"{name} lost {n} of {BURST * len(found[name])}" for name, n in counts.items() if n]
+    return " Starts that were lost, and are in no figure: " + ", ".join(told) if told else ""
 
 
 async def measure(rounds: int) -> list[Row]:
@@ -56,6 +81,7 @@ async def measure(rounds: int) -> list[Row]:
             statistic="p95",
             rounds={**seen, **heard},
             note=f"{IDLE} idle processes each; ours from the HTTP start request, peers from the "
-            "dispatch, S from its HTTP start. Of eight, the 95th percentile is the last.",
+            "dispatch, S from its HTTP start. Of eight, the 95th percentile is the last."
+            + lost(found),
         )
     ]

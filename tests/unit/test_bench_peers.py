@@ -104,3 +104,11 @@ def test_the_script_of_turns_is_one_the_stand_ins_take() -> None:
 def test_bursts_are_larger_than_the_pool() -> None:
     """A burst that the idle processes cover would not show how more are made."""
     assert bursting.BURST > IDLE
+
+
+def test_lost_starts_are_told() -> None:
+    """A start that came to nothing cannot have a time, so the row says that it was lost."""
+    came = [Arrival(1.0, 2.0)]
+    found = {"ours": [came * bursting.BURST], "O": [came * 5, came * bursting.BURST]}
+    assert bursting.lost(found).endswith(f"O lost 3 of {2 * bursting.BURST}")
+    assert not bursting.lost({"ours": found["ours"]})
