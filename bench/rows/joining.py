@@ -33,7 +33,9 @@ async def one(peer: Peer) -> Arrival:
     """One start, with nothing else going on."""
     await peer.warm()
     async with visit(peer) as caller:
-        return await caller.start(greeting=peer.has_providers)
+        arrival = await caller.start(greeting=peer.has_providers)
+    await peer.warm()  # A pool that fills up again would do it in the next contender's turn.
+    return arrival
 
 
 async def arrivals(peers: Sequence[Peer], rounds: int) -> Arrivals:

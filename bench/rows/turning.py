@@ -33,11 +33,13 @@ MAKERS: Sequence[Make] = (Ours, Stock, Tone, Shared, SpawnedPool)
 TURNS_A_CALL = 2
 #: Says where a round's interruptions fall into the answers.
 SEED = 5
-#: No commas: a pause would be taken for the silence that is measured.
+#: The first sentence is as long as the SDK's tokenizer wants one, so that it is spoken at once. The
+#: second has no commas: a pause would be taken for the silence that is measured.
 ANSWER = (
-    "Of course. The night train leaves from the north station at nine and stops in every little "
-    "town along the coast and takes until seven in the morning and has a dining car where they "
-    "serve soup and bread and tea and a sleeping car for everybody who has booked a bed in it."
+    "There is a good train for that. The night train leaves from the north station at nine and "
+    "stops in every little town along the coast and takes until seven in the morning and has a "
+    "dining car where they serve soup and bread and tea and a sleeping car for everybody who has "
+    "booked a bed in it."
 )
 SHORT = "It is nine."
 QUESTION = "Tell me about the train."
@@ -50,8 +52,8 @@ SCRIPT = {
     "utterances": list(UNDERSTOOD),
 }
 REPLY_TIMEOUT_S = 15.0
-#: Behind the first, short sentence; the answer lasts some twelve seconds.
-INTO_ANSWER_S = (2.0, 4.0)
+#: In the second sentence; the answer lasts some fifteen seconds.
+INTO_ANSWER_S = (3.5, 5.5)
 QUIET_S = 0.7
 
 
@@ -95,6 +97,7 @@ async def one(peer: Peer, speeches: tuple[Speech, Speech], seed: str) -> Turns:
     async with visit(peer) as caller:
         rng = random.Random(seed)  # noqa: S311 - it places interruptions in time
         turns = await converse(caller, speeches, rng)
+    await peer.warm()  # A pool that fills up again would do it in the next contender's turn.
     print(json.dumps({"contender": peer.name, **asdict(turns)}), flush=True)
     return turns
 
