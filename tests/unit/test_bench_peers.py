@@ -97,7 +97,7 @@ def test_injected_delays_are_taken_off_a_turn() -> None:
 def test_the_script_of_turns_is_one_the_stand_ins_take() -> None:
     """What the caller is understood to say is answered by the script, not by a guess."""
     script = Script.model_validate(turning.SCRIPT)
-    assert len(script.utterances) == 2
+    assert len(script.utterances) == 3
     assert len(script.replies) == 2
 
 
