@@ -1,6 +1,6 @@
 # GNU make 3.81 or newer. `make help` lists what there is.
 PY := .venv/bin/python
-SAY ?= What time is it now, please?
+SAY ?= Tell me what time it is.
 export SAY WAV OUT
 
 UV_VERSION := 0.13.9

@@ -81,7 +81,7 @@ GOALS = (
         number="2",
         what="memory (PSS) per added session with a talking caller",
         unit="MB",
-        goal=(*_against(0.7, "D"), *_against(0.3, "S cold")),
+        goal=(*_against(0.7, "D"), *_against(0.3, "S pool")),
         moonshot=_against(0.4, "D"),
     ),
     Goal(

@@ -67,7 +67,7 @@ def _measured(rounds: int, clones_python: Path) -> Row:
     return Row(
         number="4",
         title="Tokens in a second: POST /api/token, one process on one core",
-        unit="1/s",
+        unit="requests/s",
         better="higher",
         statistic="p50",
         rounds=took,

@@ -64,7 +64,7 @@ def _measured(rounds: int) -> Row:
     return Row(
         number="4b",
         title="Starts in a second: POST /api/session/start, durable, one process on one core",
-        unit="1/s",
+        unit="requests/s",
         better="higher",
         statistic="p50",
         rounds=took,

@@ -32,7 +32,7 @@ def question(text: str, understood: str, voice: str | None = None) -> Question:
 
 
 #: The words that the stand-in's recogniser is surest of, also in stretched sound.
-THE_TIME = question("What time is it now, please?", r"\bwhat\b.*\btime\b|\btime is it\b")
+THE_TIME = question("Tell me what time it is.", r"\bwhat\b.*\btime\b")
 A_JOKE = question("Tell me a joke.", r"\bjoke\b", voice="rms")
 
 

@@ -96,9 +96,9 @@ async def test_a_site_embeds_the_assistant(system: System, tmp_path: Path) -> No
             frame = await frame_of(page)
             await frame.locator("#choices").wait_for(state="hidden")
             await page.accessible()
-            async with page.page.expect_response("**/api/token") as answered:
+            async with page.page.expect_response("**/api/session/start") as answered:
                 await frame.locator("#talk").click()
-            token = await (await answered.value).json()
+            started = await (await answered.value).json()
             said = frame.locator(".turn[data-who=agent] .words", has_text="concierge").first
             await said.wait_for(timeout=scaled(GREETING_WITHIN_S) * 1000)
             assert (await page.wait_for("globalThis.told", 1))["live"] is True
@@ -106,7 +106,7 @@ async def test_a_site_embeds_the_assistant(system: System, tmp_path: Path) -> No
             await frame.locator("#message").press("Escape")
             await said.wait_for(state="hidden")
             assert await page.page.locator("assistant-talk .live").is_visible()
-            session_id, session_key = token["sessionId"], token["sessionKey"]
+            session_id, session_key = started["sessionId"], started["sessionKey"]
             shown = await client.session(session_id, session_key=session_key)
             assert shown.status == "active"
             await page.accessible()

@@ -171,7 +171,7 @@ class _Stack:
     def _say_up(self, plan: Plan, after_s: float) -> None:
         self._console.print(
             f"\nReady in {after_s:.1f} s. Talk at [bold]{plan.service_url}/[/]  "
-            '(or: make call SAY="What time is it now, please?")'
+            '(or: make call SAY="Tell me what time it is.")'
         )
         if not (plan.project_dir / "web" / "dist" / "index.html").exists():
             self._console.print("The page itself is not built yet: make web")

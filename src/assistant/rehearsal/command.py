@@ -24,7 +24,7 @@ from assistant.rehearsal.speech import Speech, load_wav, speak
 from assistant.rehearsal.transcript import Line
 
 DEFAULT_URL = "http://127.0.0.1:8080"
-DEFAULT_TEXT = "What time is it now, please?"
+DEFAULT_TEXT = "Tell me what time it is."
 URL_VARIABLE = "ASSISTANT_URL"
 DEFAULT_STATE_DIR = ".state"
 STACK_FILE = "stack.json"
