@@ -4,24 +4,27 @@ The SDK's recorder writes an Ogg file with Opus, the caller left and the agent r
 while the conversation runs. The file lies in the spool folder, under a lock that ends with the job
 process; what a job could not store, or left behind when it was killed, its worker stores later.
 
-The recorder is given a pipe, out of which a thread fills the file: FFmpeg keeps 256 kB of a file to
-itself, half a minute of talk that a killed process would take with it, and nothing of a pipe.
-Source: livekit-agents 1.8.9, `voice/recorder_io`, `voice/agent_session.py`; FFmpeg,
-`libavformat/file.c` (min_packet_size) and `aviobuf.c` (AVIO_DATA_MARKER_FLUSH_POINT).
+FFmpeg keeps 256 kB of a file to itself, half a minute of talk that a killed process would take with
+it, unless it is told to flush. A pipe, which it always flushes, is no way out: PyAV writes a file's
+last page holding the interpreter's lock, and whoever reads the pipe in this process needs the lock
+to make room, so that a full pipe stops the process for ever.
+Source: livekit-agents 1.8.9, `voice/recorder_io`, `voice/agent_session.py`; PyAV 18.1,
+`container/output.py` (close_output); FFmpeg, `libavformat/file.c` (min_packet_size) and `mux.c`
+(flush_if_needed).
 """
 
 import asyncio
 import fcntl
-import os
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
+import av
 from livekit.agents import AgentSession, JobContext, RecordingOptions
+from livekit.agents.voice.recorder_io import recorder_io
 
 from assistant import log
 from assistant.catalog.agent import AgentSpec
@@ -31,8 +34,6 @@ from assistant.settings import WorkerSettings
 
 # Of a file of an hour, 45 MB, over a slow line; whatever takes longer is left to the worker.
 UPLOAD_TIMEOUT_S = 60.0
-COPY_TIMEOUT_S = 2.0
-COPY_BYTES = 64 * 1024
 _SDK_NAME = "audio.ogg"
 ON = RecordingOptions(audio=True, traces=False, logs=False, transcript=False)
 
@@ -85,17 +86,6 @@ def recorder_for(
     return Recorder(spool_folder(settings), recordings, session_id, attempt)
 
 
-def _copy(pipe: Path, file: Path) -> None:
-    """Until the writer closes its end; what fails is left to whoever stores the file."""
-    try:
-        with pipe.open("rb", buffering=0) as source, file.open("wb", buffering=0) as target:
-            while piece := source.read(COPY_BYTES):
-                target.write(piece)
-    except OSError as error:
-        # Such as a full disk. The recorder gives up when its pipe breaks; the talk goes on.
-        _log.warning("recording.broken", error=type(error).__name__)
-
-
 def spooled(folder: Path) -> Iterator[Spooled]:
     """Everything in the spool folder."""
     for file in sorted(folder.glob("*.ogg")):
@@ -120,6 +110,16 @@ async def store(recordings: Recordings, recording: Spooled) -> Mapping[str, Any]
     return {"address": recordings.address(key), "bytes": size, "stored_at": time.time()}
 
 
+class _Flushing:
+    """PyAV for the SDK's recorder: what it has written is with the system."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(av, name)
+
+    def open(self, file: Path, *, mode: Literal["w"], format: str) -> Any:  # noqa: A002
+        return av.open(file, mode=mode, format=format, options={"flush_packets": "1"})
+
+
 class Recorder:
     """One attempt's recording."""
 
@@ -127,7 +127,6 @@ class Recorder:
         self.recordings = recordings
         self.recording = Spooled(folder / f"{session_id}.{attempt}.ogg", session_id, attempt)
         self._lock: TextIO | None = None
-        self._copying: threading.Thread | None = None
         self._started_at: float | None = None
 
     def prepare(self, ctx: JobContext) -> None:
@@ -143,13 +142,8 @@ class Recorder:
             raise FileExistsError(self.recording.lock_file)
         self.recording.file.touch(mode=0o600)
         ctx.session_directory.mkdir(parents=True, exist_ok=True)
-        pipe = ctx.session_directory / _SDK_NAME
-        os.mkfifo(pipe, mode=0o600)
-        # A daemon: it waits for a writer, who may never come.
-        self._copying = threading.Thread(
-            target=_copy, args=(pipe, self.recording.file), name="copy recording", daemon=True
-        )
-        self._copying.start()
+        (ctx.session_directory / _SDK_NAME).symlink_to(self.recording.file.absolute())
+        recorder_io.av = _Flushing()  # type: ignore[assignment, attr-defined]
 
     def started(self, conversation: AgentSession[Any]) -> None:
         """The conversation records from now on."""
@@ -163,9 +157,6 @@ class Recorder:
         None: it could not be stored, and stays for the worker to try again.
         """
         attempt = self.recording.attempt
-        if self._copying is not None:
-            # The SDK has closed its end by now.
-            await asyncio.to_thread(self._copying.join, COPY_TIMEOUT_S)
         try:
             stored = dict(await store(self.recordings, self.recording))
         except (RecordingsError, OSError) as error:
