@@ -18,6 +18,7 @@ from livekit.agents.voice.turn import PreemptiveGenerationOptions, UserTurnLimit
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.fallbacks import Fallbacks
 from assistant.catalog.providers import ProviderOptions
+from assistant.worker.conversation import Conversation
 from assistant.worker.providers import registry
 from assistant.worker.providers.given import given
 from assistant.worker.stages import Stages, models
@@ -40,7 +41,7 @@ def build(spec: AgentSpec, stages: Stages) -> AgentSession[None]:
     Raises:
         MissingExtraError: a provider's package is not installed.
     """
-    return AgentSession(
+    return Conversation(
         **models(stages),
         **_hearing(spec),
         stt_context_options={"forward_chat_context": spec.stt.takes_context},
