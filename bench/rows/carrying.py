@@ -189,7 +189,7 @@ def rows(found: Courses, made_of: dict[str, dict[str, str]]) -> list[Row]:
         ),
         row(
             "3",
-            "s",
+            "CPU-s",
             _each(found, lambda one: one.cpu_a_session(most)),
             f"{most} callers, a question every {PERIOD_S:g} s.",
         ),
@@ -202,7 +202,7 @@ def rows(found: Courses, made_of: dict[str, dict[str, str]]) -> list[Row]:
         ),
         row(
             "6-cpu",
-            "s",
+            "CPU-s",
             {
                 **_each(ours, lambda one: one.added_cpu(MANY), f" at {MANY}"),
                 **_each(ours, lambda one: one.added_cpu(1), " at 1"),
