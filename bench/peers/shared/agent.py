@@ -34,6 +34,9 @@ pool = AgentPool(
     agent=Assistant,
     agent_name=os.environ["PEER_AGENT_NAME"],
     port=int(os.environ["PEER_PORT"]),
+    # It takes a session whose room was deleted, as rooms are here, for a failed one, and would
+    # leave after five.
+    consecutive_failure_limit=1_000_000,
     default_stt=assemblyai.STT(base_url=os.environ["PEER_ASSEMBLYAI_URL"]),
     default_llm=groq.LLM(model=os.environ["PEER_LLM_MODEL"], base_url=os.environ["PEER_GROQ_URL"]),
     default_tts=inworld.TTS(
