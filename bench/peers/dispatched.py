@@ -19,6 +19,8 @@ STOP_AGAIN_AFTER_S = 0.5
 STOP_TIMEOUT_S = 15.0
 #: One line of the SDK's log for each process that can take a job from now on; each takes one.
 INITIALIZED = b"process initialized"
+#: And one for each job that it was asked to take; a start that the server dropped has none.
+ASKED = b"received job request"
 
 
 class DispatchedPeer(Peer):
@@ -41,7 +43,6 @@ class DispatchedPeer(Peer):
         return Path(sys.executable)
 
     async def start(self) -> None:
-        self._begun = 0
         self._port = free_port()
         python = await self.interpreter()
         part = Part(
@@ -81,11 +82,10 @@ class DispatchedPeer(Peer):
         text = self.stage.supervisor[self.parts[0]].log.path.read_bytes()
         if b"registered worker" not in text:
             return "LiveKit does not know it yet"
-        idle = text.count(INITIALIZED) - self._begun
+        idle = text.count(INITIALIZED) - text.count(ASKED)
         return f"{idle} idle processes" if self.forks and idle < self.idle else None
 
     async def begin(self, room: Room) -> None:
-        self._begun += 1
         await self.stage.api.agent_dispatch.create_dispatch(
             api.CreateAgentDispatchRequest(agent_name=self.agent_name, room=room.name)
         )
