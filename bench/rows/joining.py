@@ -6,6 +6,7 @@ asked in both ways: by the peers' bare dispatch, which is its figure in row 1, a
 its session on record, which is its figure in row 1b.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -19,6 +20,9 @@ from bench.results import Row
 
 NUMBERS = ("1", "1b")
 STARTS_A_ROUND = 3
+#: What a contender keeps of a conversation for later ones, as ours does the sound of its greeting,
+#: is made while the conversation goes on.
+FIRST_LASTS_S = 6.0
 MAKERS: Sequence[Make] = (Ours, Stock, Floor, Shared, SpawnedPool, SpawnedCold)
 
 Arrivals = dict[str, list[list[Arrival]]]
@@ -29,20 +33,21 @@ def both_ways(peers: Sequence[Peer]) -> list[Peer]:
     return [OursDispatched(peer) for peer in peers if isinstance(peer, Ours)] + list(peers)
 
 
-async def one(peer: Peer) -> Arrival:
-    """One start, with nothing else going on."""
+async def one(peer: Peer, *, lasts_s: float = 0.0) -> Arrival:
+    """One start, with nothing else going on; the caller leaves `lasts_s` after it."""
     await peer.warm()
     async with visit(peer) as caller:
         arrival = await caller.start(greeting=peer.has_providers)
+        await asyncio.sleep(lasts_s)
     await peer.warm()  # A pool that fills up again would do it in the next contender's turn.
     return arrival
 
 
 async def arrivals(peers: Sequence[Peer], rounds: int) -> Arrivals:
-    """Each contender's starts, round by round; one start of each before any is counted."""
+    """Each contender's starts, round by round; a whole call to each before any is counted."""
     found: Arrivals = defaultdict(list)
     for peer in peers:
-        await one(peer)
+        await one(peer, lasts_s=FIRST_LASTS_S)
     for number in range(rounds):
         for peer in peers:
             found[peer.name].append([])
