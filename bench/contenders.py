@@ -1,5 +1,9 @@
 """Who is compared, each in a sentence. Pure."""
 
+import re
+
+_VARIANT = re.compile(r" (at|by|to) .*")
+
 CONTENDERS = {
     "ours": "this project as it ships: the service, its worker with a warm pool, and Redis.",
     "S cold": (
@@ -30,5 +34,5 @@ CONTENDERS = {
 
 
 def family(contender: str) -> str:
-    """Whom a variant such as `ours at 8` belongs to."""
-    return contender.split(" at ", maxsplit=1)[0]
+    """Whom a variant such as `ours at 8` or `ours by start request` belongs to."""
+    return _VARIANT.sub("", contender)
