@@ -227,8 +227,9 @@ def call(
     from assistant.rehearsal.command import CallOptions
     from assistant.rehearsal.command import call as run_call
 
-    # The SDK tells every connect and disconnect; here they would stand between the lines spoken.
-    logging.getLogger("livekit").setLevel(logging.WARNING)
+    # The SDK tells every connect, and calls each room that closes an error; here they would stand
+    # between the lines spoken. What fails is told by the call itself.
+    logging.getLogger("livekit").setLevel(logging.CRITICAL)
     options = CallOptions(
         say=tuple(say or ()),
         wav=tuple(wav or ()),
