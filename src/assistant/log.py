@@ -8,7 +8,7 @@ import json
 import logging
 import logging.config
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -46,7 +46,6 @@ def configure(*, level: str, style: Literal["auto", "json", "text"]) -> None:
     root.setLevel(level.upper())
     for chatty in ("aiohttp.access", "httpx", "httpx2", "httpcore", "openai", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    configure_events()
 
 
 def _text_lines() -> logging.Formatter:
@@ -80,24 +79,6 @@ class _JsonLines(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return _json({key: _shown(key, value) for key, value in line.items()})
-
-
-def configure_events() -> None:
-    """Turn our log calls into stdlib records: the event's name as message, the fields as extras.
-
-    All that a job process needs, since the SDK sends its records to the worker.
-    """
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.stdlib.filter_by_level,
-            _unreserve,
-            structlog.stdlib.render_to_log_kwargs,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=False,
-    )
 
 
 class Log:
@@ -145,13 +126,6 @@ def bind(**fields: Any) -> None:
 def get(name: str) -> Log:
     """A logger whose first argument is a constant event name, and whose keywords are fields."""
     return Log(name)
-
-
-def _unreserve(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-    """Rename fields that stdlib's records keep for themselves; it raises at them."""
-    for key in _RESERVED & event.keys():
-        event[f"{key}_"] = event.pop(key)
-    return event
 
 
 def _redact(_logger: Any, _method: str, event: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import pytest
 
-from assistant import log
 from assistant.sessions import events as ev
 from assistant.sessions.record import Session
 from tests.simulation import clock
@@ -50,7 +49,6 @@ class _Errors(logging.Handler):
 @pytest.fixture(autouse=True)
 def _errors() -> Iterator[None]:
     """No error is logged; and less than that is not, since it would take most of the time."""
-    log.configure_events()
     errors = _Errors()
     loggers = [logging.getLogger(name) for name in ("assistant", "token_service")]
     for logger in loggers:

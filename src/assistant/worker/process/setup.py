@@ -6,7 +6,6 @@ from functools import lru_cache
 
 from livekit.agents import JobProcess
 
-from assistant import log
 from assistant.catalog.catalog import Catalog
 from assistant.catalog.tools import PythonTool
 from assistant.settings import WorkerSettings, read
@@ -57,7 +56,6 @@ class Setup:
 
     def __call__(self, process: JobProcess) -> None:
         """Load everything that a job would otherwise load while a caller waits."""
-        log.configure_events()
         settings = read(WorkerSettings, os.environ)
         catalog = catalog_of(self.source)
         for module in registry.modules_for(catalog.agents.values()):
