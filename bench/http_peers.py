@@ -27,16 +27,17 @@ def peer(
         ready=http_ready(port, "/livez"),
         cwd=folder,
     )
-    running = Running(part, folder / f"{name}.log")
+    with on_server_core(part, folder):
+        yield f"http://{HOST}:{port}"
+
+
+@contextmanager
+def on_server_core(part: Part, folder: Path) -> Iterator[None]:
+    """A part that is ready and has the servers' core; its log is in `folder`."""
+    running = Running(part, folder / f"{part.name}.log")
     try:
         running.wait_ready()
         pin(running.process.pid, SERVER_CORE)
-        yield f"http://{HOST}:{port}"
+        yield
     finally:
         running.stop()
-
-
-def pinned(name: str) -> dict[str, str]:
-    """The versions of what such a server is made of."""
-    lines = (PEERS / name / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    return {package: version for package, _, version in (line.partition("==") for line in lines)}

@@ -17,11 +17,15 @@ HERE = Path(__file__).parent
 TOLD = ("livekit", "livekit-agents", "openrtc", "pipecat-ai")
 
 
+def pins(peer: str) -> dict[str, str]:
+    """The versions of a peer's packages."""
+    lines = (HERE / peer / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
 def versions(peer: str) -> dict[str, str]:
     """The versions of a peer's main packages."""
-    lines = (HERE / peer / "requirements.txt").read_text(encoding="utf-8").splitlines()
-    pins = (line.split("==") for line in lines if line and not line.startswith("#"))
-    return {name: pinned for name, pinned in pins if name in TOLD}
+    return {name: pinned for name, pinned in pins(peer).items() if name in TOLD}
 
 
 async def interpreter(peer: str) -> Path:

@@ -17,13 +17,12 @@ from functools import partial
 from pathlib import Path
 
 from bench.http_load import OTHER_CORE, SERVER_CORE, load, pin, until_idle, wrk_program
-from bench.http_peers import peer, pinned
-from bench.peers.environments import interpreter
+from bench.http_peers import on_server_core, peer
+from bench.peers.environments import interpreter, pins
 from bench.results import Row
 from tests.integration.http_stack import (
     BACKEND_KEY,
     WITH_KEYS,
-    Running,
     Stack,
     running_stack,
     service_part,
@@ -72,7 +71,7 @@ def _measured(rounds: int, clones_python: Path) -> Row:
         statistic="p50",
         rounds=took,
         note=NOTE,
-        versions={"fastapi": pinned(CLONE)},
+        versions={"fastapi": pins(CLONE)},
     )
 
 
@@ -112,13 +111,8 @@ def _chatty(stack: Stack) -> Iterator[str]:
     port = free_port()
     environ = {**stack.environ, "ASSISTANT_HTTP_PORT": str(port), "ASSISTANT_LOG_LEVEL": "info"}
     part = service_part(port, environ, stack.folder, name="chatty")
-    running = Running(part, stack.folder / "chatty.log")
-    try:
-        running.wait_ready()
-        pin(running.process.pid, SERVER_CORE)
+    with on_server_core(part, stack.folder):
         yield f"http://{HOST}:{port}"
-    finally:
-        running.stop()
 
 
 def _bodies(count: int) -> Bodies:
