@@ -48,7 +48,6 @@ from assistant.worker.record.reporter import Reporter
 from assistant.worker.record.teller import Teller
 from assistant.worker.record.troubles import Troubles
 from assistant.worker.sessionless import run_without_session
-from assistant.worker.speaking.at_once import AtOnce
 from assistant.worker.speaking.dead_air import DeadAirGuard
 from assistant.worker.speaking.sentences import Sentences
 from assistant.worker.speaking.until_heard import UntilHeard
@@ -349,7 +348,7 @@ class SessionJob:
         if voice is not None and self._voice is not None:
             heard = asyncio.create_task(self._voice.heard(conversation), name="voice is heard")
             self._background.append(heard)
-            conversation.output.audio = UntilHeard(AtOnce(voice), heard)
+            conversation.output.audio = UntilHeard(voice, heard)
 
     def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
         """The room is lost for good; the SDK ends the job. Not said where the session is over."""

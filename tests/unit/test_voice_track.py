@@ -5,9 +5,8 @@ import asyncio
 import pytest
 from livekit import rtc
 from livekit.agents.voice import io
-from livekit.agents.voice.room_io._output import _ParticipantAudioOutput
 
-from assistant.worker.speaking.at_once import AtOnce
+from assistant.worker.speaking.voice_track import VoiceTrack
 from tests.timing import scaled
 
 RATE = 24_000
@@ -17,19 +16,13 @@ WITHIN_S = scaled(5)
 
 
 class Speaking:
-    """Two seconds of speech on their way to the SDK's own output, in a room nobody has joined."""
+    """Two seconds of speech on their way into a room that nobody has joined."""
 
     def __init__(self) -> None:
-        self.output = _ParticipantAudioOutput(
-            rtc.Room(),
-            sample_rate=RATE,
-            num_channels=1,
-            track_publish_options=rtc.TrackPublishOptions(),
-        )
-        self.output.subscribed.set_result(None)
-        self.voice = AtOnce(self.output)
-        self.source = self.output._audio_source
-        self.output._forwarding_task = asyncio.create_task(self.output._forward_audio())
+        self.voice = VoiceTrack(rtc.Room())
+        self.voice.subscribed.set_result(None)
+        self.source = self.voice._audio_source
+        self.voice._forwarding_task = asyncio.create_task(self.voice._forward_audio())
         self.finished = asyncio.get_running_loop().create_future()
         self.voice.on("playback_finished", self.finished.set_result)
 
@@ -40,14 +33,14 @@ class Speaking:
         self.voice.flush()
         async with asyncio.timeout(WITHIN_S):
             # The source takes a frame whenever it has room, and tells nobody.
-            while self.output._source_pushed_duration < 0.5:  # noqa: ASYNC110
+            while self.voice._source_pushed_duration < 0.5:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        return self.output._source_pushed_duration
+        return self.voice._source_pushed_duration
 
     async def end(self) -> io.PlaybackFinishedEvent:
         async with asyncio.timeout(WITHIN_S):
             event: io.PlaybackFinishedEvent = await self.finished
-        await self.output.aclose()
+        await self.voice.aclose()
         return event
 
 
@@ -91,5 +84,5 @@ async def test_who_is_silent_already_has_nothing_to_drop() -> None:
     speaking = Speaking()
     speaking.voice.pause()
     speaking.voice.clear_buffer()
-    assert speaking.output._source_discarded_duration == 0
-    await speaking.output.aclose()
+    assert speaking.voice._source_discarded_duration == 0
+    await speaking.voice.aclose()
