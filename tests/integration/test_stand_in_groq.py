@@ -77,7 +77,8 @@ async def test_streams_words_and_usage() -> None:
             usage = chunk.usage or usage
         assert "".join(texts) == "One two three four five"
         assert times[0] >= 0.2
-        assert times[-1] - times[0] >= 0.06
+        # Counted from the request: a first word that is read late shortens what lies between two.
+        assert times[-1] >= 0.2 + 0.08
         assert usage is not None
         assert usage.completion_tokens == 5
         assert usage.total_tokens == usage.prompt_tokens + 5
