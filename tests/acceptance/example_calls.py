@@ -21,6 +21,8 @@ from tests.timing import scaled
 ANSWER_S = scaled(20)
 REPORT_S = scaled(30)
 STEP_S = 0.05
+#: A program in Python is there after a second, or, with every core in use, after more than five.
+CONNECT_S = 15
 EXAMPLES = ("reception", "tutor", "survey", "orders", "triage")
 SHOP_KEY = "the-shops-own-key"
 SECRETS = {"ada": "swordfish", "bob": "marzipan"}
@@ -84,6 +86,7 @@ def joined(folder: Path, service: Service) -> dict[str, Any]:
     agents = document["agents"]
     (diary,) = (tool for tool in agents["reception"]["tools"] if tool["type"] == "mcp")
     diary["command"] += ["--file", str(folder / "diary.sqlite3")]
+    diary["connect_timeout_s"] = CONNECT_S
     agents["tutor-strict"] = {**agents["tutor"], "variables": {"age": "8"}}
     orders = agents["orders"]
     (lookup,) = (tool for tool in orders["tools"] if tool["type"] == "http")
@@ -100,7 +103,12 @@ def joined(folder: Path, service: Service) -> dict[str, Any]:
         "tools": [
             ours,
             {**inside, "allow_internal": False},
-            {"type": "mcp", "command": hostile, "allow": ["read_page"]},
+            {
+                "type": "mcp",
+                "command": hostile,
+                "allow": ["read_page"],
+                "connect_timeout_s": CONNECT_S,
+            },
             {"type": "transfer", "to": {"helper": "For help."}},
         ],
     }

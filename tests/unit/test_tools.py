@@ -226,7 +226,8 @@ async def test_an_http_tool_does_not_reach_this_machine(host: str) -> None:
 
 def mcp_tool(**options: Any) -> McpTool:
     program = str(Path(__file__).with_name("mcp_program.py"))
-    declared = {"type": "mcp", "command": [sys.executable, program], **options}
+    declared = {"type": "mcp", "command": [sys.executable, program], "connect_timeout_s": 30}
+    declared |= options
     return McpTool.model_validate_json(json.dumps(declared))
 
 
@@ -249,9 +250,11 @@ async def test_only_the_allowed_tools_of_an_mcp_server_exist() -> None:
 
 
 async def test_without_its_mcp_server_the_agent_has_fewer_tools() -> None:
-    """A program that is not there, and an address that is not allowed."""
+    """A program that is not there, and one that says nothing in the time that it has."""
     missing = McpTool(type="mcp", command=("/no/such/program",), allow=("find_book",))
     assert await McpTools(missing, {}, allowance()).open() == []
+    silent = mcp_tool(command=["sleep", "60"], allow=["find_book"], connect_timeout_s=0.1)
+    assert await McpTools(silent, {}, allowance()).open() == []
 
 
 async def test_an_mcp_server_over_http_is_asked_within_bounds() -> None:

@@ -239,6 +239,9 @@ class McpTool(Tool):
     """The server's tools that the model may use; the others do not exist for it."""
     allow_internal: bool = False
     """Whether `url` may be in a private network or on this machine."""
+    connect_timeout_s: ToolSeconds = 5.0
+    """Seconds from the session's start until a server that is not there costs its tools; a caller
+    who says something before then waits for them."""
 
     @property
     def names(self) -> tuple[str, ...]:

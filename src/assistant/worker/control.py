@@ -34,8 +34,7 @@ from assistant.worker.team import Team, talking_agent
 RETRY_S = 0.5
 # What is being said stops within 0.1 s; a voice that does not stop must not stop everything else.
 STOP_TIMEOUT_S = 2.0
-# An agent has the conversation a moment after the one before fell silent; its MCP servers may take
-# CONNECT_TIMEOUT_S before.
+# An agent has the conversation a moment after the one before fell silent.
 ENTER_TIMEOUT_S = 10.0
 
 _log = log.get(__name__)

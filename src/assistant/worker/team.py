@@ -64,8 +64,8 @@ class Team:
     async def equip(self) -> None:
         """Add the tools of MCP servers, also for agents that talk already; never raises.
 
-        Not in `prepare`, since a program takes a second to start, and a server that hangs five:
-        nobody shall wait for a greeting so long.
+        Not in `prepare`, since a program takes a second to start, and a server that hangs as
+        long as it may: nobody shall wait for a greeting so long.
         """
         try:
             offered = await asyncio.gather(*map(self._toolbox.connect, self._specs.values()))

@@ -17,7 +17,6 @@ from assistant.worker.tools import calling
 from assistant.worker.tools.allowance import Allowance
 from assistant.worker.tools.public_only import BoundedTransport
 
-CONNECT_TIMEOUT_S = 5.0
 # A program is first asked to end, then told, then killed, which takes 6.5 s at worst; cut short,
 # it would be left behind.
 CLOSE_TIMEOUT_S = 8.0
@@ -38,7 +37,7 @@ class McpTools:
         """The tools that are allowed and there; none if the server is not: the talk goes on."""
         where = self._tool.url or (self._tool.command or ("",))[0]
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with asyncio.timeout(self._tool.connect_timeout_s):
                 self._server = self._build()
                 await self._server.initialize()
                 tools = await self._server.list_tools()

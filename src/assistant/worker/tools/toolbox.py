@@ -31,7 +31,7 @@ class Toolbox:
         self._servers: list[McpTools] = []
 
     async def connect(self, spec: AgentSpec) -> list[SdkTool]:
-        """The tools of the agent's MCP servers, in CONNECT_TIMEOUT_S or without them."""
+        """The tools of the agent's MCP servers; none of one that is not there in its time."""
         wanted = [tool for tool in spec.tools if isinstance(tool, McpTool)]
         if not wanted:
             return []
