@@ -4,7 +4,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +15,7 @@ from livekit.agents import RunContext
 from livekit.agents.llm import ToolError
 
 from assistant.catalog.tools import HttpTool, McpTool, PythonTool, ToolLimits
+from assistant.sessions.item import Item, ToolUse
 from assistant.worker.errors import ToolUnusableError
 from assistant.worker.tools import http_request, python_function
 from assistant.worker.tools.allowance import Allowance
@@ -100,6 +101,32 @@ async def test_the_allowance_is_shared_and_ends() -> None:
         await called(short, shelf="top")
     with pytest.raises(ToolError, match="time for tools"):
         await called(short, shelf="top")
+
+
+def used(name: str, *, seconds: float = 0.0, output: str = "") -> Item:
+    tool = ToolUse(name=name, call_id="c", arguments="{}", output=output, is_error=False)
+    times = {"at": 10.0, "started_at": 10.0, "ended_at": 10.0 + seconds}
+    return Item(id=name, role="tool", text="", interrupted=False, tool=tool, **times)
+
+
+@pytest.mark.parametrize(
+    ("said", "nothing_left_of"),
+    [
+        ([used("add_numbers"), used("add_numbers")], "calls of tools"),
+        ([used("add_numbers", seconds=120)], "time for tools"),
+        ([used("add_numbers", output="word" * 100)], "results of tools"),
+        ([used("date_time", seconds=120), used("end_call", output="word" * 100)], None),
+    ],
+)
+def test_what_a_lost_attempt_has_used_is_gone(
+    said: list[Item], nothing_left_of: str | None
+) -> None:
+    """The next agent of the session begins with what is left, by what is on record."""
+    limits = ToolLimits(max_calls=2, max_total_s=100, max_result_tokens=100)
+    left = Allowance(limits, said)
+    refusal = pytest.raises(ToolError, match=nothing_left_of) if nothing_left_of else nullcontext()
+    with refusal, left.call():
+        pass
 
 
 @asynccontextmanager

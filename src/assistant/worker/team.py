@@ -33,10 +33,12 @@ class Team:
         audio: Callable[[str], AsyncIterator[rtc.AudioFrame] | None] = none_made,
         built: Callable[[Stages], None] = lambda _stages: None,
         purse: Purse | None = None,
+        said: Sequence[Item] = (),
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         """`direction`: how the conversation was directed so far, None: not at all. `built` learns
-        of the models of those that come by a transfer; `purse` is everybody's.
+        of the models of those that come by a transfer; `purse` is everybody's. `said`: what was
+        said and done before this attempt.
         """
         self._first = spec
         #: How the conversation is directed, for every agent that is built from now on.
@@ -46,7 +48,7 @@ class Team:
         self._audio = audio
         self._built = built
         self._purse = purse
-        self._toolbox = Toolbox(environ, Allowance(spec.tool_limits))
+        self._toolbox = Toolbox(environ, Allowance(spec.tool_limits, said))
         self._tools: dict[str, list[SdkTool]] = {}
         self._models: dict[str, Stages] = {}
         self._agents: list[Assistant] = []
@@ -104,12 +106,17 @@ class Team:
         """
         await self.equipped()
         known = self._specs.get(spec.name)
-        for name, one in {**spec.team, spec.name: spec}.items():
-            if name not in self._specs or (name == spec.name and spec != known):
-                own = self._toolbox.own(one, self._successor)
-                self._tools[name] = [*own, *await self._toolbox.connect(one)]
-                self._specs[name] = one
-                self._models.pop(name, None)
+        new = {
+            name: one
+            for name, one in {**spec.team, spec.name: spec}.items()
+            if name not in self._specs or (name == spec.name and spec != known)
+        }
+        own = {name: self._toolbox.own(one, self._successor) for name, one in new.items()}
+        offered = await asyncio.gather(*map(self._toolbox.connect, new.values()))
+        for (name, one), tools in zip(new.items(), offered, strict=True):
+            self._tools[name] = [*own[name], *tools]
+            self._specs[name] = one
+            self._models.pop(name, None)
         return self._successor(spec.name, conversation)
 
     async def close(self) -> None:
