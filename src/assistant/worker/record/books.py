@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from livekit.agents import AgentSession, JobContext, RecordingOptions
@@ -11,7 +12,7 @@ from assistant import log
 from assistant.catalog.agent import AgentSpec
 from assistant.sessions import events as ev
 from assistant.sessions.errors import StoreUnavailableError
-from assistant.sessions.record import OVER
+from assistant.sessions.record import OVER, State
 from assistant.sessions.recordings import RecordingsError
 from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.records import SessionStore
@@ -82,36 +83,45 @@ class Books:
 
     async def close(self) -> None:
         """Say the last word, with what a language model makes of it if the session is over."""
-        session_id, attempt = self._teller.session_id, self._teller.attempt
+        session_id = self._teller.session_id
         try:
             standing = await self._store.standing(session_id)
             if standing is None:
                 if self._recorder is not None:
                     self._recorder.discard()
                 return  # erased; nothing of it may stay
-            state, current = standing
-            over = state in OVER and current == attempt
-            # The recording is stored while the language model thinks.
-            storing = asyncio.create_task(self._store_recording(), name="store recording")
-            try:
-                parts = self._sdk_report()
-                if over and self._spec.report.asks and self._teller.discretion.keeps_words:
-                    parts |= await self._analysis()
-            finally:
-                stored = await storing
-            parts |= stored
-            await self._archive.spend(session_id, attempt, self._spending.so_far())
-            if not await self._archive.finish(session_id, attempt, parts, last=over):
-                await self._forget_recording()
+            await self._close_those_of(*standing)
         except StoreUnavailableError as error:
             _log.warning("report.lost", session=session_id, error=str(error))
+        finally:
+            if self._recorder is not None:
+                # A recording that no report names yet is from now on its worker's to store.
+                self._recorder.release()
 
-    async def _store_recording(self) -> dict[str, Any]:
-        if self._recorder is None:
-            return {}
-        stored, told = await self._recorder.close()
-        await self._store.note(self._teller.session_id, told)
-        return {f"recording:{self._teller.attempt}": stored} if stored else {}
+    async def _close_those_of(self, state: State, current: int) -> None:
+        session_id, attempt = self._teller.session_id, self._teller.attempt
+        over = state in OVER and current == attempt
+        # The recording is stored while the language model thinks.
+        storing = asyncio.create_task(self._store_recording(), name="store recording")
+        try:
+            parts = self._sdk_report()
+            if over and self._spec.report.asks and self._teller.discretion.keeps_words:
+                parts |= await self._analysis()
+        finally:
+            stored, told = await storing
+        if stored:
+            parts[f"recording:{attempt}"] = stored
+        if told is not None:
+            await self._store.note(session_id, told)
+        await self._archive.spend(session_id, attempt, self._spending.so_far())
+        known = await self._archive.finish(session_id, attempt, parts, last=over)
+        if not known:
+            await self._forget_recording()
+        if self._recorder is not None and (stored or not known):
+            self._recorder.discard()
+
+    async def _store_recording(self) -> tuple[Mapping[str, Any] | None, ev.Note | None]:
+        return (None, None) if self._recorder is None else await self._recorder.close()
 
     async def _forget_recording(self) -> None:
         """The session was erased meanwhile."""

@@ -154,16 +154,15 @@ class Recorder:
     async def close(self) -> tuple[Mapping[str, Any] | None, ev.Note]:
         """Store the finished recording; what the report says of it, and what to tell.
 
-        None: it could not be stored, and stays for the worker to try again.
+        None: it could not be stored. The file stays until `discard`, once the report has it;
+        after `release` it is the worker's to store, as one that a lost job left.
         """
         attempt = self.recording.attempt
         try:
             stored = dict(await store(self.recordings, self.recording))
         except (RecordingsError, OSError) as error:
             _log.warning("recording.kept", session=self.recording.session_id, error=str(error))
-            self.release()
             return None, ev.RecordingFailed(at=time.time(), attempt=attempt, detail=str(error))
-        self.discard()
         stored["started_at"] = self._started_at
         told = ev.RecordingStored(at=time.time(), attempt=attempt, bytes=stored["bytes"])
         return stored, told
