@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 MAX_TEXT_CHARS = 8000  # As of an item: about ten minutes of speech.
 
@@ -64,10 +64,28 @@ class Mute(_Command):
     muted: bool
 
 
+class Unknown(_Command):
+    """What only another release understands; a job can do nothing but say so."""
+
+    kind: str = "unknown"
+
+
 Command = Annotated[
     Say | Interrupt | Tell | Instruct | HandOver | Mute, Field(discriminator="kind")
 ]
 COMMAND: TypeAdapter[Command] = TypeAdapter(Command)
+
+
+def read(text: str) -> Command | Unknown:
+    """The command that was written as JSON, by whichever release."""
+    try:
+        return COMMAND.validate_json(text)
+    except ValidationError:
+        pass
+    try:
+        return Unknown.model_validate_json(text)
+    except ValidationError:
+        return Unknown()
 
 
 class Outcome(StrEnum):
@@ -92,10 +110,10 @@ class Order:
     entry: str
     id: str
     attempt: int
-    command: Command
+    command: Command | Unknown
 
 
-def is_quiet(command: Command) -> bool:
+def is_quiet(command: Command | Unknown) -> bool:
     """Whether it changes what the agent is, and makes nobody speak or stop."""
     match command:
         case Tell(reply=reply):

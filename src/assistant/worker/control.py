@@ -1,6 +1,7 @@
 """Carries out what a product's backend orders of one conversation, in the order of the orders."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
@@ -11,6 +12,7 @@ from assistant import log
 from assistant.catalog.agent import AgentSpec
 from assistant.sessions import events as ev
 from assistant.sessions.command import (
+    Command,
     HandOver,
     Instruct,
     Interrupt,
@@ -19,6 +21,7 @@ from assistant.sessions.command import (
     Outcome,
     Say,
     Tell,
+    Unknown,
     is_quiet,
 )
 from assistant.sessions.direction import Direction
@@ -34,6 +37,8 @@ from assistant.worker.team import Team, talking_agent
 RETRY_S = 0.5
 # What is being said stops within 0.1 s; a voice that does not stop must not stop everything else.
 STOP_TIMEOUT_S = 2.0
+# A sentence of consent is heard to its end, unless nobody is there to hear it.
+CONSENT_TIMEOUT_S = 30.0
 # An agent has the conversation a moment after the one before fell silent.
 ENTER_TIMEOUT_S = 10.0
 
@@ -123,6 +128,10 @@ class Control:
 
     async def _carry_out(self, order: Order) -> None:
         has_waited = order.attempt != self._teller.attempt
+        refused = _refused(order.command, has_waited=has_waited)
+        if refused is not None:
+            await self._settle(order, refused)
+            return
         try:
             match order.command:
                 case Say() as say:
@@ -132,9 +141,6 @@ class Control:
                     await self._tell(order, told)
                     if told.reply:
                         return
-                case Interrupt() if has_waited:
-                    await self._settle(order, Outcome.DROPPED)
-                    return
                 case Interrupt():
                     await self._stop()
                 case Instruct(instructions=text):
@@ -208,7 +214,9 @@ class Control:
         agent = self._conversation.current_agent
         consent = agent.consent if isinstance(agent, Assistant) else None
         if consent is not None and not consent.done():
-            await consent.wait_for_playout()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CONSENT_TIMEOUT_S):
+                    await consent.wait_for_playout()
         self.hush()
         stopped = self._conversation.interrupt(force=True)
         await asyncio.wait((stopped,), timeout=STOP_TIMEOUT_S)
@@ -252,6 +260,13 @@ class Control:
                     await asyncio.sleep(RETRY_S)
                 else:
                     return
+
+
+def _refused(command: Command | Unknown, *, has_waited: bool) -> Outcome | None:
+    """What becomes of a command that is not carried out; None: it is."""
+    if isinstance(command, Unknown):
+        return Outcome.FAILED
+    return Outcome.DROPPED if isinstance(command, Interrupt) and has_waited else None
 
 
 def _silences_agent(order: Order) -> bool:

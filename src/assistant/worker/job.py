@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from typing import Any
 
@@ -150,11 +150,25 @@ class SessionJob:
         fence = Fence(
             self._store, self._session_id, self._attempt, grace_s=self._settings.redis_grace_s
         )
-        self._keep_running(self._reporter.run(), "reporter")
-        self._keep_running(fence.watch(self._leave), "fence")
+        self._keep_running(self._reporter.run(), "reporter", vital=True)
+        self._keep_running(fence.watch(self._leave), "fence", vital=True)
 
-    def _keep_running(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._background.append(asyncio.create_task(work, name=name))
+    def _keep_running(
+        self, work: Coroutine[Any, Any, None], name: str, *, vital: bool = False
+    ) -> None:
+        """`vital`: should it fail, another agent does better than this one without it."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(partial(self._part_ended, vital=vital))
+        self._background.append(task)
+
+    def _part_ended(self, task: asyncio.Task[None], *, vital: bool) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is None:
+            return
+        name = task.get_name()
+        _log.error("job.part_failed", session=self._session_id, part=name, exc_info=error)
+        if vital:
+            self._leave(f"its {name} failed: {type(error).__name__}", lost=True)
 
     def _leave(self, why: str, *, lost: bool) -> None:
         """The fence says that this job must not go on."""
@@ -189,7 +203,9 @@ class SessionJob:
             self._ensemble = Ensemble(conversation)
             spending = Spending(self._teller.spend, spec, self._prices)
             purse = await self._purse(spec, spending)
-            self._team = self._assemble(spec, models, direction, sentences, purse)
+            self._team = self._assemble(
+                spec, models, direction, sentences, purse=purse, said=said or ()
+            )
             self._team.prepare()
             self._keep_running(self._team.equip(), "equip")
             books = self._accompany(conversation, spec, spending, purse)
@@ -214,7 +230,7 @@ class SessionJob:
         )
         early.listen()
         books.recording_started()
-        self._keep_running(self._control.run(), "control")
+        self._keep_running(self._control.run(), "control", vital=True)
         for work in last_words(
             session,
             spec,
@@ -232,7 +248,9 @@ class SessionJob:
         models: stages.Stages,
         direction: Direction,
         sentences: Sentences,
+        *,
         purse: Purse | None,
+        said: Sequence[Item],
     ) -> Team:
         """Everybody who may talk; `models` are those of the conversation."""
         troubles = Troubles(self._teller)
@@ -250,6 +268,7 @@ class SessionJob:
             audio=sentences.audio,
             built=attend,
             purse=purse,
+            said=said,
         )
 
     async def _said(self) -> list[Item]:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 
 from assistant.sessions import events as ev
-from assistant.sessions.command import COMMAND, Command, Interrupt, Order, Outcome
+from assistant.sessions.command import Command, Interrupt, Order, Outcome, read
 from assistant.sessions.direction import Direction
 from assistant.sessions.errors import SessionNotFoundError, SessionOverError
 from assistant.sessions.store import codec, keys
@@ -163,6 +163,5 @@ def _keys(session_id: str) -> list[str]:
 
 def _orders(entries: list[tuple[str, dict[str, str]]]) -> list[Order]:
     return [
-        Order(entry, row["id"], int(row["attempt"]), COMMAND.validate_json(row["command"]))
-        for entry, row in entries
+        Order(entry, row["id"], int(row["attempt"]), read(row["command"])) for entry, row in entries
     ]
