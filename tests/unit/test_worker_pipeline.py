@@ -58,6 +58,22 @@ async def test_every_shipped_agent_can_be_built(name: str) -> None:
         await asyncio.gather(session.aclose())
 
 
+@pytest.mark.parametrize(
+    ("detector", "own", "delays"),
+    [
+        ("v1-mini", {}, {"max_delay": 0.9}),
+        ("v1-mini", {"min_delay_s": 1.2}, {"min_delay": 1.2, "max_delay": 1.2}),
+        ("v1-mini", {"max_delay_s": 4}, {"max_delay": 4}),
+        ("vad", {}, {}),
+    ],
+)
+def test_delays_that_are_left_out(detector: str, own: Any, delays: dict[str, float]) -> None:
+    """The measured one where the audio model decides; the SDK's for every other detector."""
+    spec = changed(turn_detection={"model": detector}, turn_handling={"endpointing": own})
+    given = dict(pipeline.turn_handling(spec)["endpointing"])
+    assert {name: given[name] for name in given if name.endswith("_delay")} == delays
+
+
 def test_the_builtin_models_are_named_and_local() -> None:
     """Left unnamed, the SDK might choose its cloud's turn detector."""
     spec = changed(vad={"provider": "inference"}, turn_detection={"model": "v1-mini"})

@@ -1,6 +1,7 @@
 """Hearing that somebody speaks, that they have finished, and that they interrupt.
 
-Names are the SDK's, with `_s` added to durations.
+Names are the SDK's, with `_s` added to durations. Most defaults are too; the others were measured,
+and answer sooner: docs/decisions/0011.
 Source: livekit-agents 1.8.9, `voice/turn.py`, `inference/vad.py`, `inference/eot/detector.py`;
 livekit-plugins-silero and -turn-detector 1.8.9.
 """
@@ -19,6 +20,9 @@ from assistant.catalog.fields import (
     TurnSeconds,
     wrong,
 )
+
+#: `max_delay_s` where the audio turn detector decides and nothing is set.
+AUDIO_MAX_DELAY_S = 0.9
 
 
 class _VadOptions(Frozen):
@@ -129,7 +133,7 @@ class Endpointing(Frozen):
     """Seconds of silence before a finished sentence is answered. The largest part of what the
     caller waits for. None: 0.3 with `v1-mini`, 0.5 otherwise."""
     max_delay_s: TurnSeconds | None = None
-    """Seconds of silence before an unfinished one is answered. None: 2.5 with `v1-mini`, 3
+    """Seconds of silence before an unfinished one is answered. None: 0.9 with `v1-mini`, 3
     otherwise."""
     alpha: Share = 0.9
     """How much weight the past has in `dynamic` mode."""
@@ -150,15 +154,15 @@ class Interruption(Frozen):
     mode: Literal["vad", "adaptive"] = "vad"
     """`vad`: any voice long enough. `adaptive` tells an 'aha' from an interruption, in LiveKit's
     cloud only; on a server of one's own it falls back to `vad` with a warning."""
-    min_duration_s: TurnSeconds = 0.5
-    """Seconds of speech that interrupt. Less: quicker, and coughs interrupt too."""
+    min_duration_s: TurnSeconds = 0.1
+    """Seconds of speech that interrupt. Less: quicker, and coughs make the agent pause too."""
     min_words: Annotated[int, Field(ge=0, le=20)] = 0
     """Words that interrupt; 0 does not wait for the transcript."""
     discard_audio_if_uninterruptible: bool = True
     """Whether what the caller says over speech that cannot be interrupted is dropped."""
     resume_false_interruption: bool = True
     """Whether the agent goes on speaking when the interruption held no words."""
-    false_interruption_timeout_s: Annotated[float, Field(gt=0, le=30)] | None = 2.0
+    false_interruption_timeout_s: Annotated[float, Field(gt=0, le=30)] | None = 1.5
     """Seconds without words until an interruption was a false one. None: it never is."""
     backchannel_boundary_s: Annotated[
         tuple[TurnSeconds, ...], Field(min_length=2, max_length=2)
@@ -179,7 +183,7 @@ class PreemptiveGeneration(Frozen):
 
     enabled: bool = True
     """Whether the language model starts on the first complete transcript."""
-    preemptive_tts: bool = False
+    preemptive_tts: bool = True
     """Whether speech is made ahead as well. Sooner heard; wasted when the caller goes on."""
     max_speech_duration_s: SpeechSeconds = 10.0
     """After the caller spoke for longer than this nothing is prepared ahead."""

@@ -18,6 +18,7 @@ from livekit.agents.voice.turn import PreemptiveGenerationOptions, UserTurnLimit
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.fallbacks import Fallbacks
 from assistant.catalog.providers import ProviderOptions
+from assistant.catalog.turns import AUDIO_MAX_DELAY_S, AudioTurnDetection
 from assistant.worker.conversation import Conversation
 from assistant.worker.providers import registry
 from assistant.worker.providers.given import given
@@ -116,21 +117,30 @@ def _typed(equipped: Callable[[], Awaitable[Any]]) -> room_io.TextInputOptions:
     return room_io.TextInputOptions(text_input_cb=typed)
 
 
+def _endpointing(spec: AgentSpec) -> EndpointingOptions:
+    """A delay that is left out gets the SDK's default for the chosen turn detection.
+
+    But for its 2.5 s where the model hears no end: the measured one answers in 0.9 s.
+    """
+    own = spec.turn_handling.endpointing
+    delays = EndpointingOptions(mode=own.mode, alpha=own.alpha)
+    if own.min_delay_s is not None:
+        delays["min_delay"] = own.min_delay_s
+    if own.max_delay_s is not None:
+        delays["max_delay"] = own.max_delay_s
+    elif isinstance(spec.turn_detection, AudioTurnDetection):
+        delays["max_delay"] = max(AUDIO_MAX_DELAY_S, own.min_delay_s or 0.0)
+    return delays
+
+
 def turn_handling(spec: AgentSpec) -> TurnHandlingOptions:
     handling = spec.turn_handling
-    endpointing = handling.endpointing
     interruption = handling.interruption
     preemptive = handling.preemptive_generation
     limit = handling.user_turn_limit
-    delays = EndpointingOptions(mode=endpointing.mode, alpha=endpointing.alpha)
-    # A delay that is left out gets the SDK's default for the chosen turn detection.
-    if endpointing.min_delay_s is not None:
-        delays["min_delay"] = endpointing.min_delay_s
-    if endpointing.max_delay_s is not None:
-        delays["max_delay"] = endpointing.max_delay_s
     return TurnHandlingOptions(
         turn_detection=_turn_detection(spec),
-        endpointing=delays,
+        endpointing=_endpointing(spec),
         interruption=InterruptionOptions(
             enabled=interruption.enabled,
             mode=interruption.mode,
