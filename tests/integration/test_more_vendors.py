@@ -12,15 +12,17 @@ from typing import Any
 
 import aiohttp
 import numpy as np
-from livekit.agents import APIConnectOptions, stt
+from aiohttp import web
+from livekit.agents import APIConnectOptions, llm, stt
 from livekit.agents.utils import http_context
 
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.catalog import Catalog
+from assistant.local_stack.ports import HOST
 from assistant.local_stack.stand_ins.server import serving
 from assistant.local_stack.stand_ins.settings import StandInSettings
 from assistant.settings import VendorSettings
-from assistant.worker.providers import cartesia, deepgram
+from assistant.worker.providers import cartesia, deepgram, openai_compatible
 from tests.acceptance.system import PROJECT
 from tests.integration.test_stand_in_assemblyai import Heard, feed, spoken
 from tests.timing import scaled
@@ -114,3 +116,51 @@ async def test_cartesia_speaks() -> None:
     assert asked["voice"] == {"mode": "id", "id": "a-voice"}
     assert asked["language"] == "en"
     assert asked["generation_config"] == {"speed": 1.2}
+
+
+async def test_a_server_of_ones_own_gets_every_option() -> None:
+    """What agents.yaml says of an openai-compatible model is in the request, and nothing else."""
+    asked: list[tuple[str, str | None, dict[str, Any]]] = []
+
+    async def complete(request: web.Request) -> web.Response:
+        title = request.headers.get("X-Title")
+        asked.append((request.query_string, title, await request.json()))
+        choice = {"index": 0, "delta": {"role": "assistant", "content": "Yes."}}
+        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m"}
+        text = f"data: {json.dumps({**chunk, 'choices': [choice]})}\n\ndata: [DONE]\n\n"
+        return web.Response(text=text, content_type="text/event-stream")
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", complete)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, HOST, 0).start()
+    sent = {
+        "user": "shop",
+        "prompt_cache_key": "greeter",
+        "metadata": {"team": "front"},
+        "verbosity": "low",
+        "temperature": 0.5,
+    }
+    options = {
+        **sent,
+        "extra_headers": {"X-Title": "Reception"},
+        "extra_query": {"api-version": "7"},
+        "extra_body": {"top_k": 3},
+    }
+    url = f"http://{HOST}:{runner.addresses[0][1]}/v1"
+    own = {"provider": "openai-compatible", "base_url": url, "model": "m", **options}
+    context = llm.ChatContext()
+    context.add_message(role="user", content="Are you there?")
+    try:
+        async with http_context.open():
+            model = openai_compatible.build(agent(llm=own), VendorSettings())
+            stream = model.chat(chat_ctx=context, conn_options=ONCE)
+            said = [chunk.delta.content async for chunk in stream if chunk.delta]
+            await model.aclose()
+    finally:
+        await runner.cleanup()
+    assert said == ["Yes."]
+    ((query, title, body),) = asked
+    assert (query, title) == ("api-version=7", "Reception")
+    assert {**body, **sent, "top_k": 3} == body

@@ -271,6 +271,12 @@ class ChatOptions(ProviderOptions):
     """Whether the model may call several tools at once."""
     tool_choice: Literal["auto", "none", "required"] | None = None
     """Whether the model may, may not or must call a tool."""
+    user: Word | None = None
+    """Who asks, for the vendor's own bookkeeping. None: nobody is named."""
+    prompt_cache_key: Word | None = None
+    """What requests share a cached prompt by, where the vendor takes a name for it."""
+    metadata: Annotated[Mapping[Word, Text], Field(max_length=16)] | None = None
+    """Labels that the vendor keeps with each request."""
 
 
 class GroqOptions(ChatOptions):
@@ -305,6 +311,11 @@ class OpenAICompatibleOptions(ChatOptions):
     """The server's queue for the request, where it has several."""
     verbosity: Literal["low", "medium", "high"] | None = None
     """How much the model says, where it lets one choose."""
+    extra_headers: Annotated[Mapping[Word, Text], Field(max_length=20)] | None = None
+    """Headers of each request, such as `X-Title` for a router of models. Never a key: it has
+    `api_key_env`."""
+    extra_query: Annotated[Mapping[Word, Text], Field(max_length=20)] | None = None
+    """Parameters of each request's address, such as `api-version`."""
     extra_body: Annotated[Mapping[Word, JsonValue], Field(max_length=50)] | None = None
     """Fields of the request that are the server's own, such as
     `{chat_template_kwargs: {enable_thinking: false}}` for a model behind vLLM."""

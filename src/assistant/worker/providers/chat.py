@@ -29,6 +29,9 @@ def chat_options(options: GroqOptions | OpenAICompatibleOptions) -> dict[str, An
         tool_choice=options.tool_choice,
         reasoning_effort=options.reasoning_effort,
         service_tier=options.service_tier,
+        user=options.user,
+        prompt_cache_key=options.prompt_cache_key,
+        metadata=dict(options.metadata) if options.metadata else None,
     )
 
 

@@ -22,6 +22,8 @@ def build(spec: AgentSpec, _vendors: VendorSettings) -> llm.LLM[Any]:
         client=chat_client(options, key, base_url=options.base_url),
         **given(
             verbosity=options.verbosity,
+            extra_headers=dict(options.extra_headers) if options.extra_headers else None,
+            extra_query=dict(options.extra_query) if options.extra_query else None,
             extra_body=dict(options.extra_body) if options.extra_body else None,
         ),
         **chat_options(options),
