@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from assistant.sessions.errors import StoreUnavailableError
-from assistant.sessions.store.together import MAX_CALLS, MAX_TRIPS, Together
+from assistant.sessions.store.together import MANY_CALLS, MAX_CALLS, MAX_TRIPS, Together
+from tests.timing import scaled
 
 
 class Trips:
@@ -36,21 +37,78 @@ async def test_a_moment_is_a_trip() -> None:
     assert trips.made == [[0, 1, 2, 3, 4], [7]]
 
 
+async def turn() -> None:
+    """Whoever may set off now has done so."""
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+
+
+async def test_who_comes_during_a_trip_shares_the_next() -> None:
+    """However many turns of the loop they come in; but many do not wait for its return."""
+    held = asyncio.Event()
+    trips = Trips(held=held)
+    together = Together(trips)
+    answers = [together.call(0)]
+    await turn()
+    for n in range(1, MANY_CALLS):
+        answers.append(together.call(n))
+        await turn()
+    assert trips.made == [[0]]
+    answers.append(together.call(MANY_CALLS))
+    await turn()
+    assert trips.made == [[0], [*range(1, MANY_CALLS + 1)]]
+    answers += [together.call(n) for n in (100, 101)]
+    await turn()
+    assert len(trips.made) == 2
+    held.set()
+    await asyncio.gather(*answers)
+    assert trips.made[2:] == [[100, 101]]
+
+
+async def test_nobody_waits_long_for_a_trip_that_hangs() -> None:
+    """After a while others set off without it, and then wait for each other, not for it."""
+    hangs, held = asyncio.Event(), asyncio.Event()
+    made: list[list[int]] = []
+
+    async def trip(asked: Sequence[int]) -> list[int]:
+        made.append(list(asked))
+        await (hangs if asked[0] == 0 else held).wait()
+        return list(asked)
+
+    together = Together(trip)
+    first = together.call(0)
+    await turn()
+    answers = [together.call(1)]
+    async with asyncio.timeout(scaled(5)):
+        while len(made) < 2:
+            await turn()
+    answers.append(together.call(2))
+    await turn()
+    assert made == [[0], [1]]
+    held.set()
+    assert await asyncio.gather(*answers) == [1, 2]
+    assert await together.call(3) == 3
+    assert made == [[0], [1], [2], [3]]
+    assert not first.done()
+    hangs.set()
+    assert await first == 0
+
+
 async def test_bounds() -> None:
     """A trip has so many calls, and so many trips are under way; the rest wait, and share one."""
     held = asyncio.Event()
     trips = Trips(held=held)
     together = Together(trips)
     answers = []
-    for n in range(MAX_TRIPS + 3):
-        answers.append(together.call(n))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    assert trips.made == [[n] for n in range(MAX_TRIPS)]
-    many = [together.call(n) for n in range(MAX_CALLS)]
+    for n in range(MAX_TRIPS + 1):
+        answers += [together.call(100 * n + i) for i in range(MAX_CALLS)]
+        await turn()
+    assert [len(each) for each in trips.made] == [MAX_CALLS] * MAX_TRIPS
+    many = [together.call(n) for n in range(3)]
     held.set()
-    assert await asyncio.gather(*answers, *many) == [
-        10 * n for n in (*range(MAX_TRIPS + 3), *range(MAX_CALLS))
+    assert await asyncio.gather(*many) == [0, 10, 20]
+    assert await asyncio.gather(*answers) == [
+        10 * (100 * n + i) for n in range(MAX_TRIPS + 1) for i in range(MAX_CALLS)
     ]
     assert [len(each) for each in trips.made[MAX_TRIPS:]] == [MAX_CALLS, 3]
 
@@ -85,10 +143,11 @@ async def test_nobody_waits_longer_than_told() -> None:
     trips = Trips(held=held)
     together = Together(trips, within_s=0.05)
     answers = []
-    for n in range(MAX_TRIPS + 2):
-        answers.append(together.call(n))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+    for _ in range(MAX_TRIPS + 1):
+        answers += [together.call(n) for n in range(MAX_CALLS)]
+        await turn()
+    answers.append(together.call(1))
+    assert len(trips.made) == MAX_TRIPS
     for answer in answers:
         with pytest.raises(StoreUnavailableError, match=r"within 0\.05 s"):
             await answer

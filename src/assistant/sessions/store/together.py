@@ -1,7 +1,8 @@
 """Calls that come in one moment, made together: one trip to Redis for many requests.
 
-A call made alone goes at once. While several trips are under way, whatever comes waits for the next
-one, so that the busier the process is, the more calls share a trip.
+A call made alone goes at once. While a trip is under way, whatever comes waits for its return, so
+that the busier the process is, the more calls share a trip; many do not wait, and nobody waits long
+for a trip that hangs.
 """
 
 import asyncio
@@ -14,6 +15,10 @@ from assistant.sessions.errors import StoreUnavailableError
 # A script of so many calls holds Redis up for well under a millisecond.
 MAX_CALLS = 64
 MAX_TRIPS = 4
+# So many share one well enough; more would wait for the slowest part of it.
+MANY_CALLS = 32
+# Several times what a trip takes; from then on one may hang that others need not wait for.
+PATIENCE_S = 0.02
 # As long as one command may take: to wait for a connection, and to be tried twice.
 WITHIN_S = 4.1
 
@@ -24,7 +29,7 @@ Answer = TypeVar("Answer")
 class _Waiting(NamedTuple, Generic[Ask, Answer]):
     ask: Ask
     answer: asyncio.Future[Answer]
-    until: float
+    since: float
 
 
 class Together(Generic[Ask, Answer]):
@@ -43,8 +48,10 @@ class Together(Generic[Ask, Answer]):
         self._within_s = within_s
         self._waiting: deque[_Waiting[Ask, Answer]] = deque()
         self._trips: set[asyncio.Task[None]] = set()
+        #: Those that nobody waits for any more to set off.
+        self._slow: set[asyncio.Task[None]] = set()
         self._leaves: asyncio.Handle | None = None
-        self._expires: asyncio.TimerHandle | None = None
+        self._looks: asyncio.TimerHandle | None = None
 
     def call(self, ask: Ask) -> "asyncio.Future[Answer]":
         """The answer to come.
@@ -56,20 +63,27 @@ class Together(Generic[Ask, Answer]):
         answer: asyncio.Future[Answer] = loop.create_future()
         # Who comes along with others has their time: one look at the clock for all.
         if self._leaves is not None and self._waiting:
-            until = self._waiting[-1].until
+            since = self._waiting[-1].since
         else:
-            until = loop.time() + self._within_s
-        self._waiting.append(_Waiting(ask, answer, until))
-        if self._leaves is None and len(self._trips) < MAX_TRIPS:
+            since = loop.time()
+        self._waiting.append(_Waiting(ask, answer, since))
+        if self._leaves is not None:
+            return answer
+        if self._may_leave():
             # Not yet: whoever is to run in this turn of the loop comes along.
             self._leaves = loop.call_soon(self._leave)
-        elif self._expires is None:
-            self._expires = loop.call_later(self._within_s, self._expire)
+        elif self._looks is None:
+            self._looks = loop.call_later(min(PATIENCE_S, self._within_s), self._look)
         return answer
+
+    def _may_leave(self) -> bool:
+        if len(self._trips) + len(self._slow) >= MAX_TRIPS:
+            return False
+        return not self._trips or len(self._waiting) >= MANY_CALLS
 
     def _leave(self) -> None:
         self._leaves = None
-        while self._waiting and len(self._trips) < MAX_TRIPS:
+        while self._waiting and self._may_leave():
             taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_CALLS))]
             # Whoever was cancelled meanwhile asks no more.
             asking = [each for each in taken if not each.answer.done()]
@@ -80,22 +94,28 @@ class Together(Generic[Ask, Answer]):
 
     def _arrived(self, trip: asyncio.Task[None]) -> None:
         self._trips.discard(trip)
+        self._slow.discard(trip)
         if self._leaves is None:
             self._leave()
 
-    def _expire(self) -> None:
-        """Tell those who waited too long for a trip; Redis hangs."""
+    def _look(self) -> None:
+        """See to those who have waited for a trip: it may be slow, or Redis hangs."""
         loop = asyncio.get_running_loop()
-        self._expires = None
+        self._looks = None
         now = loop.time()
-        while self._waiting and self._waiting[0].until <= now:
+        while self._waiting and self._waiting[0].since + self._within_s <= now:
             _tell([self._waiting.popleft()], self._late())
+        if self._waiting and self._waiting[0].since + PATIENCE_S <= now:
+            # All under way have set off before this one came.
+            self._slow |= self._trips
+            self._trips.clear()
+            self._leave()
         if self._waiting:
-            self._expires = loop.call_at(self._waiting[0].until, self._expire)
+            self._looks = loop.call_later(min(PATIENCE_S, self._within_s), self._look)
 
     async def _trip(self, asking: Sequence[_Waiting[Ask, Answer]]) -> None:
         try:
-            async with asyncio.timeout_at(asking[0].until):
+            async with asyncio.timeout_at(asking[0].since + self._within_s):
                 answers = await self._make([each.ask for each in asking])
         except TimeoutError:
             _tell(asking, self._late())
