@@ -70,15 +70,17 @@ class _JsonLines(logging.Formatter):
     """A JSON object a line. Servers write one a request, so this one takes the short way."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {key: value for key, value in vars(record).items() if key not in _OF_RECORDS}
-        line["event"] = record.getMessage()
+        line = {
+            key: _shown(key, value) for key, value in vars(record).items() if key not in _OF_RECORDS
+        }
+        line["event"] = redacted(record.getMessage())
         line["logger"] = record.name
         line["level"] = record.levelname.lower()
         at = datetime.fromtimestamp(record.created, UTC)
         line["timestamp"] = at.isoformat().replace("+00:00", "Z")
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return _json({key: _shown(key, value) for key, value in line.items()})
+            line["exception"] = redacted(self.formatException(record.exc_info))
+        return _json(line)
 
 
 class Log:
@@ -107,15 +109,18 @@ class Log:
         """Whether a line of this level is written."""
         return self._logger.isEnabledFor(level)
 
-    def say(self, level: int, event: str, *, exc_info: Any = None, **fields: Any) -> None:
-        """A line of any level. `exc_info` as the standard library has it."""
+    def say(self, level: int, event: str, *, exc_info: bool = False, **fields: Any) -> None:
+        """A line of any level. `exc_info`: with the exception that is being handled."""
         if not self._logger.isEnabledFor(level):
             return
         extra = dict(_bound.get()) | fields
         for key in _RESERVED & extra.keys():
             # Records keep these for themselves, and raise at them.
             extra[f"{key}_"] = extra.pop(key)
-        self._logger.log(level, event, exc_info=exc_info, extra=extra)
+        logger, raised = self._logger, sys.exc_info() if exc_info else None
+        # As `logger.log` does, which first goes through the stack for the place of the call: our
+        # events' names are places enough.
+        logger.handle(logger.makeRecord(logger.name, level, "", 0, event, (), raised, extra=extra))
 
 
 def bind(**fields: Any) -> None:

@@ -59,8 +59,10 @@ _HARMLESS = "|".join(
 )
 _TOKEN = re.compile(rf"(?<![\w.])(?P<harmless>{_HARMLESS})|\w+", re.IGNORECASE)
 _WORDS = "|".join(sorted((*_UNITS, *_TEENS, *_TENS), key=len, reverse=True))
-# Cheaper than reading every text word by word.
-_LIKELY = re.compile(rf"(?:\d\D{{0,5}}){{7}}|\b(?:{_WORDS})\b\W+\b(?:{_WORDS})\b", re.IGNORECASE)
+_MANY_DIGITS = re.compile(r"(?:\d\D{0,5}){7}")
+_TWO_WORDS = re.compile(rf"\b(?:{_WORDS})\b\W+\b(?:{_WORDS})\b", re.IGNORECASE)
+_BETWEEN_WORDS = re.compile(r"\W+")
+_SPELT = frozenset((*_UNITS, *_TEENS, *_TENS))
 _TIGHT = re.compile(r"[\s\-\u2013./()]{0,4}")  # Between digits of one number.
 _SOFT = re.compile(r"\s*[,;.]\s+|\s*,\s*")  # The same, unless it ends a sentence or a list's entry.
 _YEAR = re.compile(r"(?:19|20)\d\d")
@@ -84,7 +86,7 @@ class _Piece:
 
 def redacted_numbers(text: str) -> str:
     """The text with `[card]` and `[phone]` in place of such numbers."""
-    if not _LIKELY.search(text):
+    if not _is_likely(text):
         return text
     found: list[tuple[int, int, str]] = []
     for run in _runs(text):
@@ -96,6 +98,18 @@ def redacted_numbers(text: str) -> str:
         shown = PHONE if text[begin] == "+" else name
         text = text[:begin] + shown + text[end:]
     return text
+
+
+def _is_likely(text: str) -> bool:
+    """Whether to read it word by word, which takes a hundred times as long as this does."""
+    if text.isalnum() and not text.isdecimal():
+        return False  # A single word, which is no number.
+    if _MANY_DIGITS.search(text):
+        return True
+    # Sets are faster than the pattern, which alone knows all cases of letters beyond ASCII.
+    if text.isascii() and _SPELT.isdisjoint(_BETWEEN_WORDS.split(text.lower())):
+        return False
+    return _TWO_WORDS.search(text) is not None
 
 
 def is_card(digits: str) -> bool:
