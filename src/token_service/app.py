@@ -7,11 +7,11 @@ from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 
 from assistant.catalog import CatalogInForce
 from assistant.sessions.recordings import Recordings
@@ -84,18 +84,15 @@ class Backend:
     checks: Checks
 
 
-def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
-    """The application; whoever makes it runs the reconciler and closes the connections."""
+def create_app(settings: ServiceSettings, backend: Backend) -> ASGIApp:
+    """The application; whoever makes it runs the reconciler and closes the connections.
+
+    Its layers are around Starlette, not inside it, whose own layers would cost each request more.
+    """
     routes = _routes(settings, backend)
     hosts = hosts_to_answer(settings.allowed_hosts, has_keys=settings.has_keys)
-    app = Starlette(
+    router = Starlette(
         routes=routes,
-        middleware=[
-            Middleware(Exchanges, figures=backend.metrics.http),
-            *([Middleware(HostCheck, hosts=hosts)] if hosts else []),
-            *_for_origins(settings.allowed_origins),
-            Middleware(ExactRoutes, routes=routes),
-        ],
         exception_handlers={
             **dict.fromkeys((*HANDLED, HTTPException), _on_error),
             ClientDisconnect: _on_disconnect,
@@ -103,35 +100,36 @@ def create_app(settings: ServiceSettings, backend: Backend) -> Starlette:
         },
     )
     # A redirect would answer with the address that the request claimed.
-    app.router.redirect_slashes = False
-    return app
+    router.router.redirect_slashes = False
+    app = _for_origins(ExactRoutes(router, routes=routes), settings.allowed_origins)
+    if hosts:
+        app = HostCheck(app, hosts=hosts)
+    return Exchanges(app, figures=backend.metrics.http)
 
 
-def _for_origins(origins: Sequence[str]) -> list[Middleware]:
+def _for_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     """What lets pages of these origins call; without any, browsers let none without our saying."""
     if not origins:
-        return []
-    return [
-        Middleware(
-            CORSMiddleware,
-            allow_origins=origins,
-            allow_methods=("GET", "POST", "DELETE"),
-            allow_headers=(
-                "Authorization",
-                "Content-Type",
-                SESSION_KEY_HEADER,
-                LAST_EVENT_ID_HEADER,
-                IDEMPOTENCY_HEADER,
-            ),
-            expose_headers=(
-                "Retry-After",
-                "X-Request-Id",
-                "X-Session-Id",
-                SESSION_KEY_HEADER,
-                REPLAYED_HEADER,
-            ),
-        )
-    ]
+        return app
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "POST", "DELETE"),
+        allow_headers=(
+            "Authorization",
+            "Content-Type",
+            SESSION_KEY_HEADER,
+            LAST_EVENT_ID_HEADER,
+            IDEMPOTENCY_HEADER,
+        ),
+        expose_headers=(
+            "Retry-After",
+            "X-Request-Id",
+            "X-Session-Id",
+            SESSION_KEY_HEADER,
+            REPLAYED_HEADER,
+        ),
+    )
 
 
 def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:

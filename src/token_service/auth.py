@@ -3,8 +3,8 @@
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from assistant.sessions.record import Session
 from assistant.sessions.store.glances import Glance
@@ -23,8 +23,7 @@ class Kind(StrEnum):
     LOCAL = "local"
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(NamedTuple):
     """`name` is that of the key; `address` where the request came from, None if not known."""
 
     kind: Kind

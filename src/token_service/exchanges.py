@@ -6,12 +6,14 @@ One layer for all four, since each layer of ASGI costs every request the same ag
 import logging
 import secrets
 import time
+from collections.abc import Sequence
 from itertools import count
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant import log
 from token_service.http_figures import NO_ROUTE, HttpFigures
+from token_service.problems import problem
 
 MAX_PATH_CHARS = 200
 #: Asked for every few seconds by machines.
@@ -26,16 +28,18 @@ _SAFE = {
     b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
 }
 _SAFE_HEADERS = tuple(_SAFE.items())
+_SAFE_NAMES = frozenset(_SAFE)
 
 _log = log.get(__name__)
 
 
 class Exchanges:
-    """ASGI middleware, around all others.
+    """The outermost layer of ASGI.
 
     Gives each request an id, logs it (by which key it was made, never a query, a body or a key),
     returns it as X-Request-Id, counts the request by its route, never by its path, and adds the
-    safe headers that the answer does not set itself.
+    safe headers that the answer does not set itself. Of an error that nobody expected it tells the
+    caller that there was one.
     """
 
     def __init__(self, app: ASGIApp, figures: HttpFigures) -> None:
@@ -55,11 +59,9 @@ class Exchanges:
             nonlocal answered_at, status
             if message["type"] == "http.response.start":
                 answered_at, status = time.monotonic(), message["status"]
-                headers = message["headers"]
-                own = {name for name, _ in headers}
                 message["headers"] = [
-                    *headers,
-                    *(header for header in _SAFE_HEADERS if header[0] not in own),
+                    *message["headers"],
+                    *_missing(message["headers"]),
                     (b"x-request-id", request_id.encode()),
                 ]
             await send(message)
@@ -68,6 +70,11 @@ class Exchanges:
         log.bind(request=request_id)
         try:
             await self._app(scope, receive, noting)
+        except Exception as error:
+            if answered_at is None:
+                await problem(error)(scope, receive, noting)
+            # The server logs it.
+            raise
         finally:
             ended_at = time.monotonic()
             self._figures.observe(
@@ -93,3 +100,9 @@ class Exchanges:
                 caller=scope["state"].get("caller") if "state" in scope else None,
                 duration_s=round(duration_s, 6),
             )
+
+
+def _missing(headers: Sequence[tuple[bytes, bytes]]) -> Sequence[tuple[bytes, bytes]]:
+    """The safe headers that are not among these."""
+    own = _SAFE_NAMES.intersection([name for name, _ in headers])
+    return [header for header in _SAFE_HEADERS if header[0] not in own] if own else _SAFE_HEADERS

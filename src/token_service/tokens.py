@@ -62,7 +62,8 @@ class Minter:
             )
             .to_jwt()
         )
-        self._key = api_secret.encode()
+        # To take in the key is a third of the work of signing; a copy has it behind it.
+        self._signs = hmac.new(api_secret.encode(), digestmod="sha256")
         self._header = pattern.partition(".")[0].encode()
         claims = jwt.decode(pattern, api_secret, algorithms=["HS256"])
         del claims["nbf"], claims["exp"]
@@ -94,8 +95,9 @@ class Minter:
         if guest.attributes:
             claims += f',"attributes":{json.dumps(dict(guest.attributes))}'
         signed = self._header + b"." + _in_base64(claims.encode() + b"}")
-        signature = hmac.digest(self._key, signed, "sha256")
-        return (signed + b"." + _in_base64(signature)).decode()
+        signature = self._signs.copy()
+        signature.update(signed)
+        return (signed + b"." + _in_base64(signature.digest())).decode()
 
     def mint_listener(self, session: Session) -> str:
         """A token with which an operator may hear the session's room, unseen, and nothing more.

@@ -16,7 +16,9 @@ def caller_of(request: Request, authenticator: Authenticator) -> Caller:
     Raises:
         UnauthenticatedError: keys are configured, and none of them was shown.
     """
-    address = request.client.host if request.client else None
+    # (host, port), of which Starlette would make an object of its own, twice.
+    client = request.scope.get("client")
+    address = client[0] if client else None
     caller = authenticator.identify(header(request, b"authorization"), address)
     request.scope.setdefault("state", {})["caller"] = caller.name
     return caller
@@ -24,7 +26,9 @@ def caller_of(request: Request, authenticator: Authenticator) -> Caller:
 
 def answer(model: BaseModel, *, status: int = 200, sparse: bool = False) -> Response:
     """The model as JSON. `sparse` leaves out what is None."""
-    return _Json(model.model_dump_json(by_alias=True, exclude_none=sparse), status)
+    # What `model_dump_json` makes a text of.
+    written = model.__pydantic_serializer__.to_json(model, by_alias=True, exclude_none=sparse)
+    return _Json(written, status)
 
 
 class _Json(Response):
@@ -32,11 +36,11 @@ class _Json(Response):
 
     media_type = "application/json"
 
-    def __init__(self, text: str, status: int) -> None:
+    def __init__(self, body: bytes, status: int) -> None:
         self.status_code = status
         self.background = None
-        self.body = text.encode()
+        self.body = body
         self.raw_headers = [
-            (b"content-length", b"%d" % len(self.body)),
+            (b"content-length", b"%d" % len(body)),
             (b"content-type", b"application/json"),
         ]
