@@ -28,7 +28,7 @@ from assistant.sessions.store.client import connect, connect_blocking
 from assistant.sessions.store.commands import BLOCK_S, CommandReader, CommandStore
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.usage import Spent, together
-from assistant.worker import pipeline, stages
+from assistant.worker import pipeline, prompt_signals, stages
 from assistant.worker.control import Control
 from assistant.worker.ensemble import Ensemble
 from assistant.worker.fence import SUPERSEDED, Fence
@@ -185,6 +185,7 @@ class SessionJob:
         if not self._teller.discretion.keeps_words:
             log.withhold_words()
         self._ctx.room.on("disconnected", self._on_disconnected)
+        prompt_signals.follow(self._ctx.room)
         early = EarlyStreams(self._ctx.room)
         if spec.modality != "text":
             self._voice = VoiceTrack(self._ctx.room)
@@ -356,6 +357,8 @@ class SessionJob:
 
     async def _join(self) -> None:
         await self._ctx.connect()
+        # The loop is busy now, and comes to the room's own event only when the voice has waited.
+        prompt_signals.send_at_once()
         if self._voice is not None:
             self._keep_running(self._voice.publish(), "voice track")
         self._teller.tell(ev.AgentJoined(at=time.time(), attempt=self._attempt))

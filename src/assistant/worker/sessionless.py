@@ -6,7 +6,7 @@ from livekit.agents import JobContext
 
 from assistant import log
 from assistant.catalog.overrides import Overrides
-from assistant.worker import pipeline, stages
+from assistant.worker import pipeline, prompt_signals, stages
 from assistant.worker.ensemble import Ensemble
 from assistant.worker.process.setup import Kit
 from assistant.worker.team import Team
@@ -20,6 +20,7 @@ async def run_without_session(ctx: JobContext, kit: Kit) -> None:
     models = stages.build(spec, kit.settings)
     conversation = pipeline.build(spec, models)
     conversation.on("close", lambda _event: ctx.shutdown("conversation closed"))
+    prompt_signals.follow(ctx.room)
     ensemble = Ensemble(conversation)
     ensemble.join(models)
     team = Team(spec, kit.settings, built=ensemble.join)
