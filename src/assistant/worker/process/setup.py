@@ -9,6 +9,7 @@ from livekit.agents import JobProcess
 from assistant.catalog.catalog import Catalog
 from assistant.catalog.tools import PythonTool
 from assistant.settings import WorkerSettings, read
+from assistant.worker.process import first_join
 from assistant.worker.providers import registry
 from assistant.worker.tools import python_function
 
@@ -63,5 +64,6 @@ class Setup:
         for tool in (tool for agent in catalog.agents.values() for tool in agent.tools):
             if isinstance(tool, PythonTool):
                 python_function.load(tool)
+        first_join.rehearse()
         default = self.default_agent or catalog.default
         process.userdata[_KIT] = Kit(settings, catalog, default, self.worker)
