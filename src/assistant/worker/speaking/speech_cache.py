@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from livekit import rtc
 from livekit.agents import tts
 
@@ -25,6 +26,11 @@ MAKE_TIMEOUT_S = 30.0
 FRAME_S = 0.02
 # Longer than the 0.2 s that the room's own output holds ready, so that it never waits for us.
 LEAD_S = 0.4
+# Voices begin with up to 0.15 s in which nothing is heard, for which the caller would wait. What is
+# below -50 dBFS is taken for silence, and the last of it is kept, so that no sound begins abruptly.
+QUIET_LEVEL = 100
+KEPT_LEAD_S = 0.005
+MAX_CUT_S = 0.5
 _SAMPLE_BYTES = 2
 
 _log = log.get(__name__)
@@ -49,6 +55,7 @@ class SpeechCache:
             os.utime(path)  # The oldest by use goes first.
         except (OSError, EOFError, wave.Error):
             return None
+        samples = without_lead(samples, rate, channels)
         step = round(rate * FRAME_S) * channels * _SAMPLE_BYTES
         return [
             rtc.AudioFrame(piece, rate, channels, len(piece) // (channels * _SAMPLE_BYTES))
@@ -98,6 +105,18 @@ class SpeechCache:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def without_lead(samples: bytes, rate: int, channels: int) -> bytes:
+    """The samples from just before the first that is heard; what is silent for long keeps the rest.
+
+    `channels` samples at `rate` are one moment's.
+    """
+    size = channels * _SAMPLE_BYTES
+    beginning = np.frombuffer(samples[: round(rate * MAX_CUT_S) * size], dtype="<i2")
+    loud = np.flatnonzero(np.abs(beginning.astype(np.int32)) > QUIET_LEVEL)
+    quiet = (int(loud[0]) if loud.size else beginning.size) // channels
+    return samples[max(quiet - round(rate * KEPT_LEAD_S), 0) * size :]
 
 
 async def played(frames: list[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFrame]:
