@@ -1,5 +1,6 @@
 """What a job does so that its agent is heard soon: its client is used before, and never waits."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -22,6 +23,26 @@ assert not FfiClient.instance.queue._subscribers, "it still listens, on a loop t
 asyncio.run(asyncio.sleep(1.5))  # The client tells what it logs once a second.
 logging.getLogger("livekit").error("failed to parse the url: of a room")
 """
+
+SET_UP = """
+import sys
+from livekit.agents import JobProcess
+from livekit.rtc._ffi_client import FfiClient
+from assistant.catalog.catalog import Catalog
+from assistant.worker.process.setup import Setup, kit_of
+process = JobProcess(executor_type="process", user_arguments=None, http_proxy=None)
+setup = Setup("worker", Catalog.load("agents.yaml").source)
+setup.awaited = sys.argv[1] == "awaited"
+setup(process)
+assert kit_of(process).worker == "worker"
+assert (FfiClient._instance is None) == setup.awaited
+"""
+ENVIRON = {
+    "LIVEKIT_URL": "ws://127.0.0.1:1",
+    "LIVEKIT_API_KEY": "key",
+    "LIVEKIT_API_SECRET": "s" * 32,
+    "REDIS_URL": "redis://127.0.0.1:1",
+}
 
 
 def _is_prompt(connection: socket.socket) -> bool:
@@ -70,3 +91,16 @@ def test_the_client_is_used_before_a_job_and_nothing_is_said_of_that() -> None:
     )
     said = "ERROR:livekit:failed to parse the url: of a room\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, "", said)
+
+
+@pytest.mark.parametrize("made", ["awaited", "ahead"])
+def test_a_job_that_waits_for_its_process_does_not_wait_for_a_rehearsal(made: str) -> None:
+    """It takes longer than it saves; a process that is made ahead has the time."""
+    done = subprocess.run(
+        [sys.executable, "-c", SET_UP, made],
+        env={**os.environ, **ENVIRON},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -142,6 +142,7 @@ class Worker:
         self._slots_changed = asyncio.Event()
         self._pool = Pool(
             self._server,
+            setup=setup,
             target=settings.prewarm_pool_size,
             on_launched=self._on_launched,
             on_ended=self._on_ended,

@@ -15,6 +15,7 @@ from livekit.agents.job import RunningJobInfo
 
 from assistant import log
 from assistant.sessions.metadata import JobMetadata
+from assistant.worker.process.setup import Setup
 
 # The pool comes into being in the first step of the server; nothing tells when.
 POOL_WAIT_S = 0.01
@@ -45,19 +46,21 @@ class Pool:
 
     `on_launched` is called when a job was handed to a process, `on_ended` when a process that had
     a job is gone; both for our jobs alone. `on_change` when a job may have begun or left its room.
-    `target`: idle processes to keep warm.
+    `setup` is told of each process before it is made. `target`: idle processes to keep warm.
     """
 
     def __init__(
         self,
         server: AgentServer,
         *,
+        setup: Setup,
         target: int,
         on_launched: Callable[[JobProcessSeen], None],
         on_ended: Callable[[JobProcessSeen], None],
         on_change: Callable[[], None],
     ) -> None:
         self._server = server
+        self._setup = setup
         self._target = target
         self._on_launched = on_launched
         self._on_ended = on_ended
@@ -70,6 +73,7 @@ class Pool:
         """Begin to watch, as soon as there is a pool; returns then."""
         while (pool := self._pool) is None:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(POOL_WAIT_S)
+        pool.on("process_created", self._process_created)
         pool.on("process_ready", self._process_ready)
         pool.on("process_job_launched", self._job_launched)
         pool.on("process_closed", self._process_closed)
@@ -165,6 +169,10 @@ class Pool:
         seen = _seen(process)
         if seen is not None:
             self._on_launched(seen)
+
+    def _process_created(self, _process: JobExecutor) -> None:
+        pool = self._pool
+        self._setup.awaited = pool is not None and pool._jobs_waiting_for_process > 0  # noqa: SLF001
 
     def _process_ready(self, _process: JobExecutor) -> None:
         if self._failures:

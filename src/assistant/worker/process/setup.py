@@ -48,12 +48,14 @@ class Setup:
     `source` is that of the catalog in force: no process reads agents.yaml by itself, so that a
     file which is wrong, or half written, keeps none of them from getting ready.
     `worker` is the name under which the worker beats; `default_agent` talks in jobs that come
-    without a session, None: the catalog's default.
+    without a session, None: the catalog's default. `awaited`: a job waits for the process, and is
+    better off without what takes more time than it saves.
     """
 
     worker: str
     source: str
     default_agent: str | None = None
+    awaited: bool = False
 
     def __call__(self, process: JobProcess) -> None:
         """Load everything that a job would otherwise load while a caller waits."""
@@ -64,6 +66,7 @@ class Setup:
         for tool in (tool for agent in catalog.agents.values() for tool in agent.tools):
             if isinstance(tool, PythonTool):
                 python_function.load(tool)
-        first_join.rehearse()
+        if not self.awaited:
+            first_join.rehearse()
         default = self.default_agent or catalog.default
         process.userdata[_KIT] = Kit(settings, catalog, default, self.worker)
