@@ -15,6 +15,7 @@ from livekit.agents.job import RunningJobInfo
 
 from assistant import log
 from assistant.sessions.metadata import JobMetadata
+from assistant.worker.process.refilling import Refilling
 from assistant.worker.process.setup import Setup
 
 # The pool comes into being in the first step of the server; nothing tells when.
@@ -68,6 +69,8 @@ class Pool:
         self._failures = 0
         self._error: str | None = None
         self._next_try: asyncio.TimerHandle | None = None
+        self._refilling = Refilling()
+        self._next_refill: asyncio.TimerHandle | None = None
 
     async def watch(self) -> None:
         """Begin to watch, as soon as there is a pool; returns then."""
@@ -79,8 +82,9 @@ class Pool:
         pool.on("process_closed", self._process_closed)
 
     def close(self) -> None:
-        if self._next_try is not None:
-            self._next_try.cancel()
+        for timer in (self._next_try, self._next_refill):
+            if timer is not None:
+                timer.cancel()
 
     async def renew(self) -> str | None:
         """Replace each idle process by one that begins now; none leaves before another is ready.
@@ -166,6 +170,7 @@ class Pool:
         if leaving is not None:
             leaving.add_done_callback(lambda _: self._on_change())
         self._on_change()
+        self._refill_later()
         seen = _seen(process)
         if seen is not None:
             self._on_launched(seen)
@@ -177,8 +182,23 @@ class Pool:
     def _process_ready(self, _process: JobExecutor) -> None:
         if self._failures:
             _log.info("pool.recovered", failures=self._failures)
-        self._failures, self._error = 0, None
-        self._try_again()
+            self._failures, self._error = 0, None
+            self._try_again()
+
+    def _refill_later(self) -> None:
+        """Make none but for jobs that wait, for a moment."""
+        loop, pool = asyncio.get_running_loop(), self._pool
+        until = self._refilling.started(loop.time(), emptied=not self.warm)
+        if pool is None or until is None:
+            return
+        pool.set_target_idle_processes(0)
+        if self._next_refill is not None:
+            self._next_refill.cancel()
+        self._next_refill = loop.call_at(until, self._refill)
+
+    def _refill(self) -> None:
+        if self._next_try is None:  # Otherwise it is filled when that comes.
+            self._try_again()
 
     def _process_closed(self, process: JobExecutor) -> None:
         why = _why_never_ready(process)
