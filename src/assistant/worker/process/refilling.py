@@ -3,8 +3,8 @@
 Making a process takes CPU for which they, and their callers, would wait.
 """
 
-# An agent alone has joined, and begun to speak, a moment earlier.
-AFTER_START_S = 0.3
+# An agent alone has been heard by then, also by a browser on the same machine.
+AFTER_START_S = 1.0
 # More starts than processes: each core has several agents to bring in.
 AFTER_BURST_S = 2.0
 # The SDK looks every 0.1 s whether a process is missing. However many starts follow each other,
