@@ -185,7 +185,7 @@ def rows(found: Courses, made_of: dict[str, dict[str, str]]) -> list[Row]:
             "2b",
             "MB",
             _each(found, lambda one: one.readings[0].memory_mb),
-            "Before the first caller. O has no idle processes.",
+            "Before the first caller, with whom ours loads its turn model. O has none idle.",
         ),
         row(
             "3",

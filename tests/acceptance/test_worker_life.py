@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import time
@@ -222,6 +223,35 @@ def watchdogs(pid: int) -> list[psutil.Process]:
             if watching.__file__ in process.cmdline():
                 found.append(process)
     return found
+
+
+async def test_a_dead_turn_model_is_replaced_within_the_call(system: System) -> None:
+    """The next turn is answered, whoever hears its end; nothing of either is left."""
+    async with (
+        worker(system, "hearing") as hand,
+        system.service() as service,
+        Call(service) as call,
+    ):
+        assert turn_models(hand) == []
+        await call.agent_joins(scaled(AGENT_WITHIN_S))
+        await asks_aloud(call, THE_TIME)
+        (first,) = turn_models(hand)
+        psutil.Process(first).kill()
+        spoken = await asks_aloud(call, THE_TIME)
+        assert CLOCK.search(spoken.reply.text)
+        everything = family(hand.pid)
+        assert turn_models(hand)[0] == first
+        assert turn_models(hand)[-1] in {process.pid for process in everything}
+        await call.end()
+        hand.terminate()
+        assert await ended(hand.running, EXIT_WITHIN_S) == OK
+        await gone(everything, GONE_WITHIN_S)
+
+
+def turn_models(hand: Hand) -> list[int]:
+    """The processes that had the model, one after another."""
+    lines = (json.loads(line) for line in hand.said().splitlines() if "turn_model.started" in line)
+    return [line["pid"] for line in lines]
 
 
 GREETING = "greeting: Hello! I am your voice assistant. How can I help you?"

@@ -79,6 +79,7 @@ class SessionJob:
         self._ctx = ctx
         self._settings = settings
         self._worker = kit.worker
+        self._turn_model = kit.turn_model
         self._prices = kit.catalog.prices
         self._session_id = metadata.session
         self._attempt = metadata.attempt
@@ -198,7 +199,7 @@ class SessionJob:
             said = None if session.active_at is None else await self._said()
             direction = await self._control.prepare(spec, said)
             models = stages.build(spec, self._settings)
-            conversation = pipeline.build(spec, models)
+            conversation = pipeline.build(spec, models, turn_model=self._turn_model)
             conversation.output.audio = self._voice
             sentences = Sentences(spec, self._settings, stages.models(models).get("tts"))
             self._ensemble = Ensemble(conversation)

@@ -36,15 +36,17 @@ MAX_TYPED_CHARS = 4000  # Of one typed message, about what a minute of fast typi
 RETRY_INTERVAL_S = 2.0  # Between attempts after the second; the first retry follows at once.
 
 
-def build(spec: AgentSpec, stages: Stages) -> AgentSession[None]:
+def build(spec: AgentSpec, stages: Stages, *, turn_model: str | None = None) -> AgentSession[None]:
     """The conversation that `spec` describes, with these models.
+
+    `turn_model` is the address of the one that hears the end of a turn; None: it has its own.
 
     Raises:
         MissingExtraError: a provider's package is not installed.
     """
     return Conversation(
         **models(stages),
-        **_hearing(spec),
+        **_hearing(spec, turn_model),
         stt_context_options={"forward_chat_context": spec.stt.takes_context},
         # The transcript follows the voice's own times of words, and so ends where it was cut off.
         use_tts_aligned_transcript=True,
@@ -61,12 +63,12 @@ def build(spec: AgentSpec, stages: Stages) -> AgentSession[None]:
     )
 
 
-def _hearing(spec: AgentSpec) -> dict[str, Any]:
+def _hearing(spec: AgentSpec, turn_model: str | None) -> dict[str, Any]:
     if spec.modality == "text":
         return {"vad": None, "turn_handling": TurnHandlingOptions(turn_detection="manual")}
     return {
         "vad": registry.load(registry.VAD[spec.vad.provider]).build_vad(spec),
-        "turn_handling": turn_handling(spec),
+        "turn_handling": turn_handling(spec, turn_model),
     }
 
 
@@ -133,13 +135,13 @@ def _endpointing(spec: AgentSpec) -> EndpointingOptions:
     return delays
 
 
-def turn_handling(spec: AgentSpec) -> TurnHandlingOptions:
+def turn_handling(spec: AgentSpec, turn_model: str | None = None) -> TurnHandlingOptions:
     handling = spec.turn_handling
     interruption = handling.interruption
     preemptive = handling.preemptive_generation
     limit = handling.user_turn_limit
     return TurnHandlingOptions(
-        turn_detection=_turn_detection(spec),
+        turn_detection=_turn_detection(spec, turn_model),
         endpointing=_endpointing(spec),
         interruption=InterruptionOptions(
             enabled=interruption.enabled,
@@ -166,12 +168,13 @@ def turn_handling(spec: AgentSpec) -> TurnHandlingOptions:
     )
 
 
-def _turn_detection(spec: AgentSpec) -> Any:
+def _turn_detection(spec: AgentSpec, turn_model: str | None) -> Any:
     model = spec.turn_detection.model
     modes: dict[str, Literal["vad", "stt"]] = {"vad": "vad", "stt": "stt"}
     if model in modes:
         return modes[model]
-    return registry.load(registry.TURN_DETECTION[model]).build_turn_detection(spec)
+    provider = registry.load(registry.TURN_DETECTION[model])
+    return provider.build_turn_detection(spec, turn_model)
 
 
 def _connect_options(

@@ -35,6 +35,7 @@ from assistant.worker.process.keeping import CatalogKeeper, check_models
 from assistant.worker.process.pool import JobProcessSeen, Pool
 from assistant.worker.process.setup import Setup, catalog_of
 from assistant.worker.process.slots import Slots
+from assistant.worker.process.turn_model import TurnModel, address_for
 from assistant.worker.process.watchdog import Watchdog
 from assistant.worker.providers import registry
 from assistant.worker.record.recorder import spool_folder
@@ -121,7 +122,9 @@ class Worker:
         self._id = f"{platform.node()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._started_at = time.time()
         self._slots = Slots(settings.max_jobs, self._talking_job_ids)
-        setup = Setup(self._id, catalog.source)
+        turn_model = address_for(self._id)
+        self._turn_model = TurnModel(turn_model) if turn_model is not None else None
+        setup = Setup(self._id, catalog.source, turn_model=turn_model)
         self._server = build_server(
             settings, catalog, setup_fnc=setup, load_fnc=lambda: self._slots.load
         )
@@ -183,6 +186,8 @@ class Worker:
                 tasks.create_task(self._keeper.run(self._hangup), name="agents.yaml"),
                 *self._spool_tasks(tasks),
             ]
+            if self._turn_model is not None:
+                side_tasks.append(tasks.create_task(self._turn_model.run(), name="turn model"))
             server = tasks.create_task(self._server.run(), name="server")
             code = await self._until_stopped(server)
             self._pool.close()

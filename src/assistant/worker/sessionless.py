@@ -18,7 +18,7 @@ async def run_without_session(ctx: JobContext, kit: Kit) -> None:
     """The default agent talks, and nothing is kept."""
     spec = kit.catalog.resolve(Overrides(agent=kit.default_agent))
     models = stages.build(spec, kit.settings)
-    conversation = pipeline.build(spec, models)
+    conversation = pipeline.build(spec, models, turn_model=kit.turn_model)
     conversation.on("close", lambda _event: ctx.shutdown("conversation closed"))
     prompt_signals.follow(ctx.room)
     ensemble = Ensemble(conversation)

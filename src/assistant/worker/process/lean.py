@@ -11,6 +11,9 @@ DEFAULTS = {
     # The SDK looks for stalls of the loop 50 times a second, on two threads, in idle processes too:
     # 0.4 s of CPU a minute in each. Set to 100, it reports stalls of 0.1 s.
     "LIVEKIT_AGENTS_LOOP_BLOCK_WARN_MS": "0",
+    # The SDK loads the end-of-turn model, 230 MB, wherever jobs may come, whether or not an agent
+    # uses it. Here one process loads it when there is a conversation that does.
+    "LIVEKIT_AGENTS_PRELOAD_LOCAL_INFERENCE": "0",
 }
 
 

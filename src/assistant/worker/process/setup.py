@@ -27,6 +27,8 @@ class Kit:
     default_agent: str
     #: The name under which the worker beats.
     worker: str
+    #: Where the end-of-turn model answers; None: each job has it itself.
+    turn_model: str | None
 
 
 @lru_cache(maxsize=1)
@@ -48,13 +50,15 @@ class Setup:
     `source` is that of the catalog in force: no process reads agents.yaml by itself, so that a
     file which is wrong, or half written, keeps none of them from getting ready.
     `worker` is the name under which the worker beats; `default_agent` talks in jobs that come
-    without a session, None: the catalog's default. `awaited`: a job waits for the process, and is
-    better off without what takes more time than it saves.
+    without a session, None: the catalog's default. `turn_model` is the address of the model that
+    conversations share. `awaited`: a job waits for the process, and is better off without what
+    takes more time than it saves.
     """
 
     worker: str
     source: str
     default_agent: str | None = None
+    turn_model: str | None = None
     awaited: bool = False
 
     def __call__(self, process: JobProcess) -> None:
@@ -69,4 +73,4 @@ class Setup:
         if not self.awaited:
             first_join.rehearse()
         default = self.default_agent or catalog.default
-        process.userdata[_KIT] = Kit(settings, catalog, default, self.worker)
+        process.userdata[_KIT] = Kit(settings, catalog, default, self.worker, self.turn_model)

@@ -15,6 +15,7 @@ import anyio._backends._asyncio  # noqa: F401 - the backend that httpx finds by 
 import httpcore2  # noqa: F401 - what httpx imports when its first client is made
 import httpx2
 import openai
+from livekit import local_inference
 from livekit.agents.llm import ChatMessage
 from livekit.agents.tokenize import basic
 from livekit.agents.utils import http_context
@@ -29,6 +30,9 @@ http_context._create_ssl_context()  # noqa: SLF001
 
 # Reads its patterns at its first word; transcripts are timed by syllables.
 basic.hyphenate_word("word")
+
+# Of the two models in its library the small one, which hears voices; see `turn_model`.
+local_inference.init_vad()
 
 # A message's schema is made with the first message.
 ChatMessage(role="assistant", content=["word"])

@@ -1,9 +1,12 @@
 """The SDK's own models: voice activity and end of turn, from the weights in its wheel."""
 
+from typing import Any
+
 from livekit.agents import inference, vad
 
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.turns import AudioTurnDetection, InferenceVadOptions
+from assistant.worker.hearing.turn_ends import SharedTurnDetector
 from assistant.worker.providers.given import given
 
 
@@ -24,13 +27,15 @@ def build_vad(spec: AgentSpec) -> vad.VAD:
     )
 
 
-def build_turn_detection(spec: AgentSpec) -> inference.TurnDetector:
+def build_turn_detection(spec: AgentSpec, shared: str | None = None) -> inference.TurnDetector:
+    """`shared` is the address of the model that conversations share; None: a model of its own."""
     options = spec.turn_detection
     if not isinstance(options, AudioTurnDetection):
         raise TypeError(f"{spec.name} does not use v1-mini")
-    thresholds = options.unlikely_threshold
+    thresholds: dict[str, Any] = given(unlikely_threshold=options.unlikely_threshold)
     if options.unlikely_thresholds is not None:
-        by_language = dict(options.unlikely_thresholds)
-        return inference.TurnDetector(version="v1-mini", unlikely_threshold=by_language)
+        thresholds = {"unlikely_threshold": dict(options.unlikely_thresholds)}
+    if shared is not None:
+        return SharedTurnDetector(shared, **thresholds)
     # The version is always named: left out, the SDK may choose its cloud's model.
-    return inference.TurnDetector(version="v1-mini", **given(unlikely_threshold=thresholds))
+    return inference.TurnDetector(version="v1-mini", **thresholds)

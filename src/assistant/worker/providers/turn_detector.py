@@ -31,7 +31,10 @@ def check(spec: AgentSpec) -> None:
         raise WeightsMissingError(spec.name, options.model)
 
 
-def build_turn_detection(spec: AgentSpec) -> EnglishModel | MultilingualModel:
+def build_turn_detection(
+    spec: AgentSpec, _shared: str | None = None
+) -> EnglishModel | MultilingualModel:
+    """These models run in the SDK's process for them, whatever the worker shares."""
     options = spec.turn_detection
     if not isinstance(options, TextTurnDetection):
         raise TypeError(f"{spec.name} does not use the turn-detector plugin")
