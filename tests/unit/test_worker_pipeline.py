@@ -2,15 +2,18 @@
 
 import asyncio
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
-from livekit.agents import inference
+from livekit import rtc
+from livekit.agents import inference, vad
 from livekit.agents.job import _JobContextVar
 from livekit.agents.utils import http_context
 from livekit.plugins import silero
@@ -21,6 +24,8 @@ from assistant.catalog.catalog import Catalog
 from assistant.catalog.errors import CatalogError, UnknownVoiceError
 from assistant.catalog.overrides import Overrides
 from assistant.errors import SettingsError
+from assistant.rehearsal.speech import Speech, speak
+from assistant.rehearsal.waveform import SAMPLE_RATE_HZ
 from assistant.settings import VendorSettings
 from assistant.worker import pipeline, stages
 from assistant.worker.errors import MissingExtraError
@@ -80,6 +85,34 @@ def test_the_builtin_models_are_named_and_local() -> None:
     assert isinstance(inference_builder.build_vad(spec), inference.VAD)
     detector = inference_builder.build_turn_detection(spec)
     assert detector.model == "turn-detector-v1-mini"
+
+
+async def test_voices_are_heard_without_a_thread() -> None:
+    """And as the SDK hears them on one: a thread costs more than the model."""
+    said = await speak("Could you tell me when the night train leaves?")
+    before = threading.active_count()
+    ours = await voices(inference_builder.build_vad(changed(vad={"provider": "inference"})), said)
+    assert threading.active_count() == before
+    assert ours == await voices(inference.VAD(model="silero"), said)
+    assert {kind for kind, _ in ours} == {"start_of_speech", "end_of_speech"}
+
+
+async def voices(detector: vad.VAD, said: Speech) -> list[tuple[str, float]]:
+    """What begins and ends in a sentence, and the silence behind it."""
+    stream = detector.stream()
+    sound = np.concatenate([said.samples, np.zeros(SAMPLE_RATE_HZ, dtype=np.int16)])
+    step = SAMPLE_RATE_HZ // 50
+    for at in range(0, len(sound) - step + 1, step):
+        piece = sound[at : at + step].tobytes()
+        stream.push_frame(rtc.AudioFrame(piece, SAMPLE_RATE_HZ, 1, step))
+    stream.end_input()
+    heard = [
+        (event.type.value, event.timestamp)
+        async for event in stream
+        if event.type is not vad.VADEventType.INFERENCE_DONE
+    ]
+    await stream.aclose()
+    return heard
 
 
 def test_the_silero_plugin_can_be_chosen() -> None:

@@ -6,6 +6,7 @@ from livekit.agents import inference, vad
 
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.turns import AudioTurnDetection, InferenceVadOptions
+from assistant.worker.hearing.at_once import AtOnce
 from assistant.worker.hearing.turn_ends import SharedTurnDetector
 from assistant.worker.providers.given import given
 
@@ -16,6 +17,7 @@ def build_vad(spec: AgentSpec) -> vad.VAD:
         raise TypeError(f"{spec.name} does not use the inference VAD")
     return inference.VAD(
         model="silero",
+        executor=AtOnce(),
         **given(
             min_speech_duration=options.min_speech_duration_s,
             min_silence_duration=options.min_silence_duration_s,
