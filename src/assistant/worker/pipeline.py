@@ -30,7 +30,9 @@ CLOSE_TRANSCRIPT_TIMEOUT_S = 0.4
 # Answers that failed in a row until the SDK ends the conversation. A caller may ask again, and
 # `dead_air.end_after_s` ends what lasts.
 MAX_ERRORS = 10
-FRAME_MS = 20  # The SDK's own is 50: half of that is added, on average, to every reaction.
+# As long as the windows in which voices are looked for, so that each is looked at as soon as it is
+# there. The SDK's own is 50: half of that is added, on average, to every reaction.
+FRAME_MS = 32
 RECORDED_HZ = 24_000  # The SDK's own.
 MAX_TYPED_CHARS = 4000  # Of one typed message, about what a minute of fast typing leaves.
 RETRY_INTERVAL_S = 2.0  # Between attempts after the second; the first retry follows at once.
