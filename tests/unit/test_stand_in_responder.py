@@ -172,3 +172,13 @@ def test_a_rule_may_call_a_tool(source: str) -> None:
     assert isinstance(answer(("user", "x"), (other, "call burn {}"), rules=(rule,)), Spoken)
     with pytest.raises(ValueError, match="either reply or call"):
         ReplyRule(pattern="x")
+
+
+def test_a_half_answer_is_gone_on_with() -> None:
+    """Who is asked to go on says what is left; with a tool to call, the call is left."""
+    go_on = ("system", "Your last answer broke off in the middle. Go on with it.")
+    asked = ("user", "Repeat after me, the quick brown fox.")
+    assert answer(asked, ("assistant", "The quick "), go_on) == Spoken("brown fox.")
+    assert answer(asked, ("assistant", "The quick brown fox."), go_on) == Spoken("")
+    called = answer(("user", "Weather in Oslo?"), ("assistant", "Well,"), go_on, tools=[WEATHER])
+    assert isinstance(called, ToolCall)

@@ -5,6 +5,7 @@ from typing import Any
 
 from livekit.agents import AgentSession
 
+from assistant.worker.answering.language_models import LanguageModels
 from assistant.worker.hearing.recognizers import Recognizers
 from assistant.worker.speaking.voices import Voices
 from assistant.worker.stages import Stages
@@ -16,6 +17,7 @@ class Ensemble:
     def __init__(self, conversation: AgentSession[Any]) -> None:
         self._conversation = conversation
         self._voices: list[Voices] = []
+        self._models: list[LanguageModels] = []
 
     def join(self, built: Stages) -> None:
         """These models belong to it from now on."""
@@ -24,11 +26,17 @@ class Ensemble:
                 stage.model.follow(self._conversation)
             elif isinstance(stage.model, Voices):
                 self._voices.append(stage.model)
+            elif isinstance(stage.model, LanguageModels):
+                self._models.append(stage.model)
 
     def starving_since(self) -> float | None:
-        """Since when (monotonic seconds) an answer that began is not heard any more."""
-        times = [voice.starving_since for voice in self._voices if voice.starving_since is not None]
+        """Since when (monotonic seconds) an answer that began does not go on.
+
+        Of a voice: since it was heard to where it is; where nobody speaks: since its last words.
+        """
+        makers = self._voices or self._models
+        times = [maker.starving_since for maker in makers if maker.starving_since is not None]
         return min(times, default=None)
 
     async def aclose(self) -> None:
-        await asyncio.gather(*(voice.aclose() for voice in self._voices))
+        await asyncio.gather(*(part.aclose() for part in (*self._voices, *self._models)))

@@ -8,6 +8,7 @@ from livekit.agents import llm, stt, tts
 
 from assistant.catalog.agent import AgentSpec
 from assistant.settings import VendorSettings
+from assistant.worker.answering.language_models import LanguageModels
 from assistant.worker.hearing.recognizers import Recognizers
 from assistant.worker.providers import registry
 from assistant.worker.speaking.voices import Voices
@@ -63,12 +64,13 @@ def build_stt(spec: AgentSpec, vendors: VendorSettings) -> Stage[stt.STT[Any]]:
 
 
 def build_llm(spec: AgentSpec, vendors: VendorSettings) -> Stage[llm.LLM[Any]]:
-    def together(models: list[llm.LLM[Any]]) -> llm.LLM[Any]:
-        if len(models) == 1:
-            return models[0]
-        return llm.FallbackAdapter(models, attempt_timeout=spec.fallbacks.attempt_timeout_s)
+    fallbacks = spec.fallbacks
+    patience_s = fallbacks.attempt_timeout_s if fallbacks.llm else spec.llm.timeout_s
 
-    options = (spec.llm, *spec.fallbacks.llm)
+    def together(models: list[llm.LLM[Any]]) -> llm.LLM[Any]:
+        return LanguageModels(models, patience_s=patience_s)
+
+    options = (spec.llm, *fallbacks.llm)
     return _stage("llm", options, registry.LLM, _builder(spec, vendors, "llm"), together)
 
 

@@ -200,7 +200,8 @@ async def _stream(
 ) -> web.StreamResponse:
     """Server-sent events: the role, the words at their pace, the reason, the usage, `[DONE]`.
 
-    A fault before the first chunk is the caller's to answer: nothing is on the wire yet.
+    A fault before the first chunk is the caller's to answer: nothing is on the wire yet. The words
+    count as pieces, and so does the reason; a tool is called with the reason, not before.
     """
     settings = request.app[PARTS].settings
     await fault.step()
@@ -217,13 +218,15 @@ async def _stream(
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             await fault.step()
             await _event(response, completion.chunk(delta))
+        await fault.step()
+        usage = completion.usage(started, first)
+        x_groq = {"id": completion.id, "usage": usage}
+        await _event(response, completion.chunk({}, completion.finish_reason, x_groq=x_groq))
+        await fault.step()
     except FaultFailedError as error:
         await _event(response, {"error": _error(error.status)})
         await response.write_eof()
         return response
-    usage = completion.usage(started, first)
-    x_groq = {"id": completion.id, "usage": usage}
-    await _event(response, completion.chunk({}, completion.finish_reason, x_groq=x_groq))
     options = completion.chat.stream_options
     if options is not None and options.include_usage:
         await _event(response, completion.usage_chunk(usage))

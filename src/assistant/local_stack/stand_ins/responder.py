@@ -36,6 +36,8 @@ SLIPS = (
     (re.compile(r"\bit'?s\b"), "it is"),
     (re.compile(r"\bgood ?bye\b|\bgood buy\b"), "goodbye"),
 )
+#: What is asked of a model whose answer, the message before, is to be gone on with.
+GO_ON = re.compile(r"\bbroke off\b.*\bgo on\b", re.IGNORECASE | re.DOTALL)
 #: A quotation of a system prompt stays short enough to be spoken.
 MAX_QUOTED_CHARS = 200
 
@@ -62,6 +64,13 @@ def _filled(reply: str, match: re.Match[str]) -> str:
         lambda place: groups[int(place[1])] if int(place[1]) < len(groups) else "",
         reply,
     )
+
+
+def _rest(whole: Answer, half: str) -> Answer:
+    """What is left to say of an answer, as models have it: without the space in front."""
+    if not isinstance(whole, Spoken):
+        return whole
+    return Spoken(whole.text.removeprefix(half.strip()).strip())
 
 
 def _given_back(messages: Sequence[Message]) -> dict[str, Any]:
@@ -94,6 +103,9 @@ class Responder:
         last = messages[-1]
         if last.role == "tool":
             return self._by_rule("tool", last.text) or Spoken(self._results(messages))
+        if GO_ON.search(last.text) and len(messages) > 2 and messages[-2].role == "assistant":
+            whole = self.answer(request.model_copy(update={"messages": messages[:-2]}))
+            return _rest(whole, messages[-2].text)
         if last.role in ("system", "developer") and len(messages) > 1:
             return Spoken(self._instructed(last.text))
         said = next((m.text for m in reversed(messages) if m.role == "user"), None)
