@@ -63,21 +63,28 @@ class SpeechCache:
             if (piece := samples[start : start + step])
         ]
 
-    async def make(self, spec: AgentSpec, text: str, voice: tts.TTS[Any]) -> None:
-        """Have `text` spoken into the cache, unless it is there. Never raises for a vendor."""
-        if self._path(spec, text).exists():
-            return
+    def has(self, spec: AgentSpec, text: str) -> bool:
+        return self._path(spec, text).exists()
+
+    async def make(self, spec: AgentSpec, text: str, voice: tts.TTS[Any]) -> bool:
+        """Have `text` spoken into the cache, unless it is there; `voice` is the agent's own.
+
+        Never raises for a vendor: False, it is not there.
+        """
+        if self.has(spec, text):
+            return True
         try:
             async with asyncio.timeout(MAKE_TIMEOUT_S), voice.synthesize(text) as stream:
                 frames = [said.frame async for said in stream]
         except Exception as error:  # noqa: BLE001 - whatever a vendor does, the talk goes on
             _log.warning("speech_cache.not_made", agent=spec.name, kind=type(error).__name__)
-            return
+            return False
         if frames:
             try:
                 await asyncio.to_thread(self._write, self._path(spec, text), frames)
             except OSError as error:
                 _log.warning("speech_cache.not_written", error=error.strerror)
+        return self.has(spec, text)
 
     def _write(self, path: Path, frames: list[rtc.AudioFrame]) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
