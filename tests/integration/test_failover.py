@@ -244,3 +244,29 @@ async def say(voice: tts.TTS[Any], text: str) -> tuple[float, list[str]]:
                 times.append(float(word.end_time))
     assert times == sorted(times)
     return seconds, words
+
+
+async def test_what_waits_for_words_is_starving_too() -> None:
+    """The words of an answer stop coming: since when nothing is heard is known, not their fault."""
+    async with stand_ins() as (url, http):
+        ws_url = url.replace("http:", "ws:") + "/"
+        vendor = inworld.TTS(api_key="key", base_url=f"{url}/", ws_url=ws_url, http_session=http)
+        adapter = Voices([vendor], patience_s=PATIENCE_S)
+        async with adapter.stream(conn_options=OPTIONS) as stream:
+            # Of the last sentence nobody knows yet how it goes on.
+            stream.push_text(f"{TEXT} And when")
+            reading = asyncio.create_task(to_the_end(stream))
+            async with asyncio.timeout(ANSWER_S):
+                while adapter.starving_since is None:  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.05)
+            stream.push_text(" will you come?")
+            stream.end_input()
+            await reading
+        assert adapter.starving_since is None
+        await adapter.aclose()
+        await vendor.aclose()
+
+
+async def to_the_end(stream: tts.SynthesizeStream) -> None:
+    async for _ in stream:
+        pass

@@ -124,3 +124,81 @@ def test_half_an_answer_is_no_answer() -> None:
     wait.agent(speaking=True, now=5.0)
     wait.agent(speaking=False, now=6.0)
     assert wait.since is None
+
+
+def utter(wait: Wait, begin: float, end: float) -> None:
+    wait.user(speaking=True, now=begin)
+    wait.user(speaking=False, now=end)
+
+
+def test_who_says_it_again_and_again_is_not_understood() -> None:
+    """One short sound is a cough; the second one is doubted, and the third is certain."""
+    wait = Wait()
+    utter(wait, 1.0, 1.4)
+    assert wait.since is None
+    utter(wait, 3.0, 3.4)
+    assert standing(wait) == (3.4, True)
+    utter(wait, 5.0, 5.4)
+    assert standing(wait) == (5.4, False)
+    # A word, and all is well again.
+    wait.words()
+    utter(wait, 7.0, 7.4)
+    assert wait.since is None
+
+
+def test_who_hums_along_is_not_taken_for_unheard() -> None:
+    wait = Wait()
+    wait.agent(speaking=True, now=0.0)
+    for second in (1.0, 2.0, 3.0, 4.0):
+        utter(wait, second, second + 0.5)
+    wait.agent(speaking=False, now=5.0)
+    utter(wait, 6.0, 6.4)
+    assert (wait.since, wait.is_deaf) == (None, False)
+
+
+def test_failed_recognizers_leave_no_doubt() -> None:
+    """Whatever a caller says then is waited for, and for what was said before; a blip is none."""
+    wait = Wait()
+    wait.not_recognized(0.5, for_good=False)
+    utter(wait, 1.0, 1.4)
+    assert wait.since is None
+    wait.not_recognized(2.0, for_good=False)
+    assert standing(wait) == (2.0, False)
+    wait = Wait()
+    wait.not_recognized(0.5, for_good=True)
+    assert wait.since is None  # Nobody has asked anything.
+    utter(wait, 1.0, 1.4)
+    assert standing(wait) == (1.4, False)
+    # A doubt becomes certain, from when it began.
+    wait = Wait()
+    utter(wait, 1.0, 3.0)
+    assert standing(wait) == (3.0, True)
+    wait.not_recognized(4.0, for_good=True)
+    assert standing(wait) == (3.0, False)
+
+
+def test_what_the_agent_is_to_say_by_itself_is_waited_for() -> None:
+    """From when it was to begin, or from when the caller came; until it is heard or called off."""
+    wait = Wait()
+    wait.promised("greeting", 1.0)
+    wait.arrived(3.0)
+    assert standing(wait) == (3.0, False)
+    wait.agent(speaking=True, now=4.0, speech="greeting")
+    wait.agent(speaking=False, now=6.0, speech="greeting")
+    assert wait.since is None
+    wait.over("greeting")
+    # One behind the other: the second is waited for from the end of the first.
+    wait.promised("first", 10.0)
+    wait.agent(speaking=True, now=10.5, speech="first")
+    wait.promised("second", 11.0)
+    assert wait.since is None
+    wait.agent(speaking=False, now=12.0, speech="first")
+    wait.over("first")
+    assert wait.since == 12.0
+    wait.over("second")
+    assert wait.since is None
+    # It is called off, but the caller had asked something as well.
+    wait.asked(20.0)
+    wait.promised("more", 21.0)
+    wait.over("more")
+    assert wait.since == 20.0

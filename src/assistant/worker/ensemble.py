@@ -39,4 +39,7 @@ class Ensemble:
         return min(times, default=None)
 
     async def aclose(self) -> None:
-        await asyncio.gather(*(part.aclose() for part in (*self._voices, *self._models)))
+        await asyncio.gather(
+            *(voice.aclose() for voice in self._voices),
+            *(model.aclose() for model in self._models),
+        )

@@ -48,6 +48,7 @@ from assistant.worker.record.reporter import Reporter
 from assistant.worker.record.teller import Teller
 from assistant.worker.record.troubles import Troubles
 from assistant.worker.sessionless import run_without_session
+from assistant.worker.speaking.apology import Apology, SpokenApology, WrittenApology
 from assistant.worker.speaking.dead_air import DeadAirGuard
 from assistant.worker.speaking.sentences import Sentences
 from assistant.worker.speaking.until_heard import UntilHeard
@@ -105,6 +106,7 @@ class SessionJob:
         self._team: Team | None = None
         self._ensemble: Ensemble | None = None
         self._voice: VoiceTrack | None = None
+        self._guard: DeadAirGuard | None = None
 
     async def run(self) -> None:
         ctx = self._ctx
@@ -327,22 +329,19 @@ class SessionJob:
     def _keep_company(
         self, conversation: AgentSession[None], spec: AgentSpec, sentences: Sentences
     ) -> None:
-        """What the caller hears when the other side, or they themselves, fall silent."""
-        if spec.modality == "text":
-            return
-        guard = DeadAirGuard(
-            spec.dead_air,
-            self._teller,
-            self._ctx.room,
-            lambda: (
-                None if self._control.agent_is_muted else sentences.frames(spec.dead_air.sentence)
-            ),
-            self._ensemble.starving_since if self._ensemble else lambda: None,
-        )
-        self._control.hush = guard.hush
-        guard.follow(conversation)
-        self._keep_running(guard.watch(), "dead air")
-        self._keep_running(sentences.make_missing(), "make sentences")
+        """What the caller learns when the other side, or they themselves, fall silent."""
+        sentence = spec.dead_air.sentence
+        apology: Apology = WrittenApology(self._ctx.room, sentence)
+        if spec.modality != "text":
+            apology = SpokenApology(
+                self._ctx.room,
+                lambda: None if self._control.agent_is_muted else sentences.frames(sentence),
+            )
+            self._keep_running(sentences.make_missing(), "make sentences")
+        starving_since = self._ensemble.starving_since if self._ensemble else lambda: None
+        self._guard = DeadAirGuard(spec.dead_air, self._teller, apology, starving_since)
+        self._control.hush = self._guard.hush
+        self._guard.follow(conversation)
         away_s = spec.limits.user_away_timeout_s
         if away_s is not None and (spec.away.prompts or spec.away.end):
             prompts = AwayPrompts(spec.away, self._teller, timeout_s=away_s)
@@ -368,10 +367,13 @@ class SessionJob:
         """The conversation has the room's ears and mouth, and nobody has said a word yet."""
         early.attach()
         voice = conversation.output.audio
+        heard: asyncio.Task[None] | None = None
         if voice is not None and self._voice is not None:
             heard = asyncio.create_task(self._voice.heard(conversation), name="voice is heard")
             self._background.append(heard)
             conversation.output.audio = UntilHeard(voice, heard)
+        if self._guard is not None:
+            self._keep_running(self._guard.watch(heard), "dead air")
 
     def _on_disconnected(self, reason: rtc.DisconnectReason.ValueType) -> None:
         """The room is lost for good; the SDK ends the job. Not said where the session is over."""

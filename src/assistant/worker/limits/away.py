@@ -2,7 +2,7 @@
 
 import time
 
-from livekit.agents import AgentSession, UserStateChangedEvent
+from livekit.agents import AgentSession, ConversationItemAddedEvent, UserStateChangedEvent
 
 from assistant.catalog.agent import Away
 from assistant.sessions import events as ev
@@ -25,6 +25,7 @@ class AwayPrompts:
         self._conversation = conversation
         self.silence.follow(conversation)
         conversation.on("user_state_changed", self._on_user)
+        conversation.on("conversation_item_added", self._on_item)
 
     async def watch(self) -> None:
         """Until cancelled, or until there is nothing left to say."""
@@ -41,4 +42,9 @@ class AwayPrompts:
 
     def _on_user(self, event: UserStateChangedEvent) -> None:
         if event.new_state == "speaking":
+            self._asked = 0
+
+    def _on_item(self, event: ConversationItemAddedEvent) -> None:
+        # Who only writes is never heard.
+        if event.item.type == "message" and event.item.role == "user":
             self._asked = 0

@@ -5,11 +5,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from livekit import rtc
 from livekit.agents import (
     AgentSession,
     AgentStateChangedEvent,
     ErrorEvent,
+    SpeechCreatedEvent,
     UserInputTranscribedEvent,
     UserStateChangedEvent,
 )
@@ -19,10 +19,10 @@ from assistant.catalog.fallbacks import DeadAir
 from assistant.sessions import events as ev
 from assistant.sessions.record import Reason
 from assistant.worker.record.teller import Teller
+from assistant.worker.speaking.apology import Apology
 from assistant.worker.speaking.silence import Wait
 
 LOOK_S = 0.1
-TRACK_NAME = "apology"
 # An apology that has begun is heard out, and no second one follows within this.
 AGAIN_S = 12.0
 
@@ -32,39 +32,40 @@ _log = log.get(__name__)
 class DeadAirGuard:
     """Watches one conversation.
 
-    `apology` gives the sentence ready to be heard; None: it could not be made yet. It has a
-    track of its own, because the answer that does not come holds the agent's. `starving_since`
-    is when an answer stopped in the middle, for want of more audio.
+    `starving_since` is when an answer stopped in the middle, for want of more of it.
     """
 
     def __init__(
         self,
         options: DeadAir,
         teller: Teller,
-        room: rtc.Room,
-        apology: Callable[[], list[rtc.AudioFrame] | None],
+        apology: Apology,
         starving_since: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._options = options
         self._teller = teller
-        self._room = room
         self._wait = Wait()
         self._apology = apology
         self._starving_since = starving_since
-        self._source: rtc.AudioSource | None = None
+        self._conversation: AgentSession[Any] | None = None
 
     def follow(self, conversation: AgentSession[Any]) -> None:
+        self._conversation = conversation
         conversation.on("user_state_changed", self._on_user)
         conversation.on("agent_state_changed", self._on_agent)
         conversation.on("user_input_transcribed", self._on_words)
+        conversation.on("speech_created", self._on_speech)
         conversation.on("error", self._on_error)
 
     def hush(self) -> None:
         """Nobody need answer any more; an apology that is being heard stops."""
         self._wait.dismissed()
 
-    async def watch(self) -> None:
-        """Until cancelled."""
+    async def watch(self, heard: asyncio.Future[None] | None = None) -> None:
+        """Until cancelled. Nobody waits before `heard` is done; None: the caller is there."""
+        if heard is not None:
+            await asyncio.shield(heard)
+        self._wait.arrived(time.monotonic())
         apologized_at: float | None = None
         apologized_for: float | None = None
         while True:
@@ -89,38 +90,28 @@ class DeadAirGuard:
 
     def _since(self) -> float | None:
         """Since when the caller hears nothing and should."""
-        return self._starving_since() if self._wait.since is None else self._wait.since
+        if self._wait.since is None and self._wait.agent_speaks:
+            return self._starving_since()
+        return self._wait.since
 
     async def _apologize(self, lasted_s: float) -> None:
-        frames = self._apology()
+        apologizes = self._apology.is_ready()
         _log.warning(
             "dead_air",
             session=self._teller.session_id,
             silence_s=round(lasted_s, 2),
-            apologizes=frames is not None,
+            apologizes=apologizes,
         )
         self._teller.tell(
             ev.DeadAir(
                 at=time.time(),
                 attempt=self._teller.attempt,
                 silence_s=round(lasted_s, 3),
-                apologized=frames is not None,
+                apologized=apologizes,
             )
         )
-        if frames is None:
-            return
-        source = self._source or await self._publish(frames[0])
-        for frame in frames:
-            if self._since() is None:
-                source.clear_queue()
-                return
-            await source.capture_frame(frame)
-
-    async def _publish(self, like: rtc.AudioFrame) -> rtc.AudioSource:
-        self._source = rtc.AudioSource(like.sample_rate, like.num_channels, queue_size_ms=200)
-        track = rtc.LocalAudioTrack.create_audio_track(TRACK_NAME, self._source)
-        await self._room.local_participant.publish_track(track)
-        return self._source
+        if apologizes:
+            await self._apology.tell(lambda: self._since() is not None)
 
     def _end(self, lasted_s: float) -> None:
         _log.warning("dead_air.ends", session=self._teller.session_id)
@@ -137,17 +128,37 @@ class DeadAirGuard:
             self._wait.user(speaking=event.new_state == "speaking", now=time.monotonic())
 
     def _on_agent(self, event: AgentStateChangedEvent) -> None:
-        self._wait.agent(speaking=event.new_state == "speaking", now=time.monotonic())
+        current = self._conversation.current_speech if self._conversation is not None else None
+        self._wait.agent(
+            speaking=event.new_state == "speaking",
+            now=time.monotonic(),
+            speech=None if current is None else current.id,
+        )
         if event.new_state == "thinking":
             # A typed message has no transcript; the agent takes it up, though.
             self._wait.asked(time.monotonic())
 
+    def _on_speech(self, event: SpeechCreatedEvent) -> None:
+        # What answers the caller is waited for since their words.
+        if event.source != "say":
+            return
+        speech = event.speech_handle
+        self._wait.promised(speech.id, time.monotonic())
+        speech.add_done_callback(lambda done: self._wait.over(done.id))
+
     def _on_error(self, event: ErrorEvent) -> None:
         # What failed for good of a model or a voice was an answer, or part of one.
         kind = getattr(event.error, "type", None)
-        if kind in {"llm_error", "tts_error"} and not event.error.recoverable:
-            self._wait.broke_off(time.monotonic())
+        now = time.monotonic()
+        if kind == "stt_error":
+            self._wait.not_recognized(now, for_good=not event.error.recoverable)
+        elif kind in {"llm_error", "tts_error"} and not event.error.recoverable:
+            self._wait.broke_off(now)
 
     def _on_words(self, event: UserInputTranscribedEvent) -> None:
-        if event.is_final and event.transcript.strip():
+        if not event.transcript.strip():
+            return
+        if event.is_final:
             self._wait.asked(time.monotonic())
+        else:
+            self._wait.words()

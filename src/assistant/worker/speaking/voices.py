@@ -195,7 +195,9 @@ class VoicesStream(tts.SynthesizeStream):
                 begin += len(given) - len(spoken.left(given))
                 if self._ended and self._said_s and not self._text[begin:].strip():
                     return
-            raise APIConnectionError("no voice is left") from cause
+            # Who fell silent was given its time; a refusal may be over in a moment.
+            again = not isinstance(cause, SilentVendorError)
+            raise APIConnectionError("no voice is left", retryable=again) from cause
         finally:
             reading.cancel()
             owner.starving_since = None
@@ -286,13 +288,14 @@ class VoicesStream(tts.SynthesizeStream):
         try:
             while not (await asyncio.wait({coming}, timeout=LOOK_S))[0]:
                 now = time.monotonic()
+                if self._first_at is not None and now > self._first_at + self._said_s:
+                    # Whoever is to blame: the words may be missing too.
+                    heard_until = self._first_at + self._said_s
+                    self._owner.starving_since = self._owner.starving_since or heard_until
                 if not self._owes(stream, spoken):
                     owed_since = None
                     continue
                 owed_since = now if owed_since is None else owed_since
-                if self._first_at is not None and now > self._first_at + self._said_s:
-                    heard_until = max(self._first_at + self._said_s, owed_since)
-                    self._owner.starving_since = self._owner.starving_since or heard_until
                 if now - owed_since >= self._owner.patience_s:
                     raise self._accuse(place)
             return coming.result()
