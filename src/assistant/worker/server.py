@@ -35,6 +35,7 @@ from assistant.worker.process.keeping import CatalogKeeper, check_models
 from assistant.worker.process.pool import JobProcessSeen, Pool
 from assistant.worker.process.setup import Setup, catalog_of
 from assistant.worker.process.slots import Slots
+from assistant.worker.process.speech_ahead import SpeechAhead
 from assistant.worker.process.turn_model import TurnModel, address_for
 from assistant.worker.process.watchdog import Watchdog
 from assistant.worker.providers import registry
@@ -151,7 +152,11 @@ class Worker:
             on_ended=self._on_ended,
             on_change=self._slots_changed.set,
         )
-        self._keeper = CatalogKeeper(settings.agents_file, catalog, setup, self._pool)
+        self._speech = SpeechAhead(settings, lambda: self._why_unready() is None)
+        self._speech.take(catalog)
+        self._keeper = CatalogKeeper(
+            settings.agents_file, catalog, setup, self._pool, on_taken=self._speech.take
+        )
         #: Jobs that were accepted, but have no process yet.
         self._promised: dict[str, JobMetadata] = {}
         #: Whether Redis took the last beat.
@@ -184,6 +189,7 @@ class Worker:
                 tasks.create_task(self._keep_telling_load(), name="load"),
                 tasks.create_task(self._reporter.run(), name="reporter"),
                 tasks.create_task(self._keeper.run(self._hangup), name="agents.yaml"),
+                tasks.create_task(self._speech.run(), name="speech ahead"),
                 *self._spool_tasks(tasks),
             ]
             if self._turn_model is not None:

@@ -6,6 +6,7 @@ catalog beside that is named by `held`, and only a change of it replaces them.
 
 import asyncio
 import os
+from collections.abc import Callable
 from typing import Any
 
 from assistant import log
@@ -60,13 +61,25 @@ def check_models(catalog: Catalog) -> None:
 
 
 class CatalogKeeper:
-    """Takes a changed file, or says why not; `setup` is what new job processes begin with."""
+    """Takes a changed file, or says why not; `setup` is what new job processes begin with.
 
-    def __init__(self, path: str, catalog: Catalog, setup: Setup, pool: Pool) -> None:
+    `on_taken` is called with each catalog that takes the place of the one before.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        catalog: Catalog,
+        setup: Setup,
+        pool: Pool,
+        *,
+        on_taken: Callable[[Catalog], None] = lambda _catalog: None,
+    ) -> None:
         self._path = path
         self._in_force = CatalogInForce(catalog)
         self._setup = setup
         self._pool = pool
+        self._on_taken = on_taken
         #: Their process is started with the worker, or never.
         self._shared_models = shared_models(catalog)
 
@@ -104,6 +117,7 @@ class CatalogKeeper:
                 refuse(f"job processes do not get ready with it: {why}")
                 return
         self._in_force.replace(catalog)
+        self._on_taken(catalog)
 
     def _check(self, catalog: Catalog) -> None:
         check_keys(catalog, os.environ)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from livekit import rtc
-from livekit.agents import tts
+from livekit.agents import APIConnectOptions, tts
 
 from assistant import log
 from assistant.catalog.agent import AgentSpec
@@ -32,6 +32,8 @@ QUIET_LEVEL = 100
 KEPT_LEAD_S = 0.005
 MAX_CUT_S = 0.5
 _SAMPLE_BYTES = 2
+# Nobody waits for it: whoever wants it made tries again later.
+_ASKED_ONCE = APIConnectOptions(max_retry=0)
 
 _log = log.get(__name__)
 
@@ -74,7 +76,10 @@ class SpeechCache:
         if self.has(spec, text):
             return True
         try:
-            async with asyncio.timeout(MAKE_TIMEOUT_S), voice.synthesize(text) as stream:
+            async with (
+                asyncio.timeout(MAKE_TIMEOUT_S),
+                voice.synthesize(text, conn_options=_ASKED_ONCE) as stream,
+            ):
                 frames = [said.frame async for said in stream]
         except Exception as error:  # noqa: BLE001 - whatever a vendor does, the talk goes on
             _log.warning("speech_cache.not_made", agent=spec.name, kind=type(error).__name__)
