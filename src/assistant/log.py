@@ -109,15 +109,20 @@ class Log:
         """Whether a line of this level is written."""
         return self._logger.isEnabledFor(level)
 
-    def say(self, level: int, event: str, *, exc_info: bool = False, **fields: Any) -> None:
-        """A line of any level. `exc_info`: with the exception that is being handled."""
+    def say(
+        self, level: int, event: str, *, exc_info: BaseException | bool = False, **fields: Any
+    ) -> None:
+        """A line of any level. `exc_info`: with that exception; True: the one being handled."""
         if not self._logger.isEnabledFor(level):
             return
         extra = dict(_bound.get()) | fields
         for key in _RESERVED & extra.keys():
             # Records keep these for themselves, and raise at them.
             extra[f"{key}_"] = extra.pop(key)
-        logger, raised = self._logger, sys.exc_info() if exc_info else None
+        raised: Any = sys.exc_info() if exc_info else None
+        if isinstance(exc_info, BaseException):
+            raised = (type(exc_info), exc_info, exc_info.__traceback__)
+        logger = self._logger
         # As `logger.log` does, which first goes through the stack for the place of the call: our
         # events' names are places enough.
         logger.handle(logger.makeRecord(logger.name, level, "", 0, event, (), raised, extra=extra))

@@ -26,6 +26,11 @@ try:
 except ValueError:
     log.get("assistant.test").exception("thing.failed", session="5551234567", said="212 555 1234")
 """
+LATE = """
+from assistant import log
+log.configure(level="info", style="json")
+log.get("assistant.test").error("part.failed", exc_info=ValueError("late"))
+"""
 SILENT = """
 import logging
 from assistant import log
@@ -67,6 +72,13 @@ def test_nothing_personal_gets_into_a_log(style: str) -> None:
     assert "5551234567" in text, "without its session's id a line helps nobody"
     for name in ("[email]", "[phone]", "[redacted]", "thing.failed", "ValueError"):
         assert name in text
+
+
+def test_an_exception_of_a_task_that_is_over_is_shown() -> None:
+    """Nobody handles it any more; the line has its place all the same."""
+    (line,) = (json.loads(line) for line in logged(LATE).splitlines())
+    assert (line["event"], line["level"]) == ("part.failed", "error")
+    assert "ValueError: late" in line["exception"]
 
 
 def test_a_process_that_must_withhold_words() -> None:
