@@ -25,6 +25,9 @@ from assistant.worker.speaking.silence import Wait
 LOOK_S = 0.1
 # An apology that has begun is heard out, and no second one follows within this.
 AGAIN_S = 12.0
+# A voice that starved has given up; until the SDK tells that the answer is lost, it looks as if it
+# spoke again. As long as what was sent ahead is heard.
+GIVEN_UP_S = 0.2
 
 _log = log.get(__name__)
 
@@ -48,6 +51,7 @@ class DeadAirGuard:
         self._apology = apology
         self._starving_since = starving_since
         self._conversation: AgentSession[Any] | None = None
+        self._hushed = False
 
     def follow(self, conversation: AgentSession[Any]) -> None:
         self._conversation = conversation
@@ -59,6 +63,7 @@ class DeadAirGuard:
 
     def hush(self) -> None:
         """Nobody need answer any more; an apology that is being heard stops."""
+        self._hushed = True
         self._wait.dismissed()
 
     async def watch(self, heard: asyncio.Future[None] | None = None) -> None:
@@ -111,7 +116,21 @@ class DeadAirGuard:
             )
         )
         if apologizes:
-            await self._apology.tell(lambda: self._since() is not None)
+            self._hushed = False
+            await self._apology.tell(self._while_waited())
+
+    def _while_waited(self) -> Callable[[], bool]:
+        """Whether somebody still waits, asked again and again; a moment without is none."""
+        answered_at: float | None = None
+
+        def is_waited() -> bool:
+            nonlocal answered_at
+            now = time.monotonic()
+            answered_at = (answered_at or now) if self._since() is None else None
+            at_once = self._hushed or self._wait.user_speaks
+            return answered_at is None or not (at_once or now > answered_at + GIVEN_UP_S)
+
+        return is_waited
 
     def _end(self, lasted_s: float) -> None:
         _log.warning("dead_air.ends", session=self._teller.session_id)

@@ -40,6 +40,10 @@ class Wait:
         """It is known that nobody is understood."""
         return self._failures >= FAILURES or self._unheard > REPEATED
 
+    @property
+    def user_speaks(self) -> bool:
+        return self._user_since is not None
+
     def user(self, *, speaking: bool, now: float) -> None:
         spoke_since, self._user_since = self._user_since, now if speaking else None
         if speaking:
