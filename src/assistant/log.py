@@ -181,10 +181,14 @@ class _PlaceOnly(logging.Filter):
         return True
 
 
+_place_only = _PlaceOnly()
+
+
 def withhold_words() -> None:
     """From now on no line of this process says what a library or an exception has to say.
 
-    For a job of a conversation of which nothing may be written down.
+    For a job of a conversation of which nothing may be written down. Jobs that share its process
+    share this too, to the process's end: no line of a library tells for sure whose words it has.
     """
     for handler in logging.getLogger().handlers:
-        handler.addFilter(_PlaceOnly())
+        handler.addFilter(_place_only)

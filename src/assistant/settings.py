@@ -215,6 +215,14 @@ class WorkerSettings(LiveKitSettings, SessionSettings, LogSettings, VendorSettin
         le=1000,
         description="Jobs that one worker runs at once.",
     )
+    jobs_per_process: int = Field(
+        1,
+        alias="ASSISTANT_JOBS_PER_PROCESS",
+        ge=1,
+        le=64,
+        description="Jobs that share a process and its loop: less memory and CPU for each, and "
+        "what stops or ends the process does so to all of them.",
+    )
     drain_timeout_s: float = Field(
         3600,
         alias="ASSISTANT_DRAIN_TIMEOUT",

@@ -283,7 +283,11 @@ async def test_a_changed_agents_file_reaches_idle_processes_alone(
     file = tmp_path / "agents.yaml"
     shipped = (PROJECT / "agents.yaml").read_text(encoding="utf-8")
     file.write_text(shipped, encoding="utf-8")
-    settings = {"ASSISTANT_AGENTS_FILE": str(file), "PREWARM_POOL_SIZE": "2"}
+    settings = {
+        "ASSISTANT_AGENTS_FILE": str(file),
+        "PREWARM_POOL_SIZE": "2",
+        "ASSISTANT_JOBS_PER_PROCESS": "1",  # It is about idle processes.
+    }
     async with worker(system, "current", **settings) as hand, conversation(system) as call:
 
         async def beat() -> dict[str, Any]:

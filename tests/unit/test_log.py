@@ -81,6 +81,15 @@ def test_an_exception_of_a_task_that_is_over_is_shown() -> None:
     assert "ValueError: late" in line["exception"]
 
 
+def test_a_second_job_that_must_withhold_words_changes_nothing() -> None:
+    """Jobs that share a process do not add up in its log's way."""
+    twice = SILENT + "log.withhold_words()\nprint(logging.getLogger().handlers[0].filters)\n"
+    done = subprocess.run(
+        [sys.executable, "-c", twice], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.count("_PlaceOnly") == 1
+
+
 def test_a_process_that_must_withhold_words() -> None:
     """Of a library's record only its place and level are left; of an exception its type."""
     lines = [json.loads(line) for line in logged(SILENT).splitlines()]

@@ -102,3 +102,14 @@ class SilentVendorError(WorkerError):
 
     def __str__(self) -> str:
         return f"nothing came of {self.stage} for {self.after_s:g} s"
+
+
+class HouseHeldError(WorkerError):
+    """A process with several jobs does not answer at the moment, and can take no further one."""
+
+    def __init__(self, pid: int | None) -> None:
+        super().__init__(pid)
+        self.pid = pid
+
+    def __str__(self) -> str:
+        return f"the loop of process {self.pid} is held"

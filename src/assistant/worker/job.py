@@ -13,6 +13,7 @@ from livekit.agents import (
     CloseEvent,
     CloseReason,
     JobContext,
+    JobExecutorType,
 )
 
 from assistant import log
@@ -178,7 +179,10 @@ class SessionJob:
         if why == SUPERSEDED:
             # The next agent is in the room, or will be any moment. Ending in order takes seconds,
             # in which the SDK of a process that was frozen would join the room once more.
-            os._exit(0)
+            if self._ctx.proc.executor_type is JobExecutorType.PROCESS:
+                os._exit(0)
+            # The process has other jobs too.
+            self._keep_running(self._ctx.room.disconnect(), "leave the room")
         self._teller.accounted = self._teller.accounted or not lost
         self._ctx.shutdown(why)
 

@@ -31,6 +31,7 @@ from assistant.sessions.store.workers import BEAT_INTERVAL_S, Beat, WorkerRegist
 from assistant.settings import WorkerSettings
 from assistant.worker import job
 from assistant.worker.process import health, nursery
+from assistant.worker.process.houses import Houses
 from assistant.worker.process.keeping import CatalogKeeper, check_models
 from assistant.worker.process.pool import JobProcessSeen, Pool
 from assistant.worker.process.setup import Setup, catalog_of
@@ -69,6 +70,14 @@ _log = log.get(__name__)
 def preload_modules(catalog: Catalog) -> list[str]:
     """What is imported once, so that every job process has it from birth."""
     return [*registry.modules_for(catalog.agents.values()), "assistant.worker.process.warmup"]
+
+
+def houses_for(settings: WorkerSettings) -> Houses | None:
+    """Where jobs share processes; None: each has its own."""
+    if settings.jobs_per_process == 1:
+        return None
+    jobs = settings.max_jobs + settings.prewarm_pool_size
+    return Houses(settings.jobs_per_process, jobs=jobs)
 
 
 def fork_nursery(settings: WorkerSettings, catalog: Catalog) -> None:
@@ -144,10 +153,14 @@ class Worker:
         self._archive = Archive(redis)
         self._reporter = Reporter(self._store, self._archive)
         self._slots_changed = asyncio.Event()
+        self._houses = houses_for(settings)
+        if self._houses is not None:
+            self._houses.take_over()
         self._pool = Pool(
             self._server,
             setup=setup,
             target=settings.prewarm_pool_size,
+            houses=self._houses,
             on_launched=self._on_launched,
             on_ended=self._on_ended,
             on_change=self._slots_changed.set,
@@ -196,6 +209,8 @@ class Worker:
                 side_tasks.append(tasks.create_task(self._turn_model.run(), name="turn model"))
             server = tasks.create_task(self._server.run(), name="server")
             code = await self._until_stopped(server)
+            if self._houses is not None:
+                await self._houses.aclose()
             self._pool.close()
             await self._reporter.flush()
             for task in side_tasks:

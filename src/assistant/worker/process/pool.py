@@ -15,6 +15,7 @@ from livekit.agents.job import RunningJobInfo
 
 from assistant import log
 from assistant.sessions.metadata import JobMetadata
+from assistant.worker.process.houses import Houses
 from assistant.worker.process.refilling import Refilling
 from assistant.worker.process.setup import Setup
 
@@ -48,6 +49,7 @@ class Pool:
     `on_launched` is called when a job was handed to a process, `on_ended` when a process that had
     a job is gone; both for our jobs alone. `on_change` when a job may have begun or left its room.
     `setup` is told of each process before it is made. `target`: idle processes to keep warm.
+    `houses`: where the processes are seats of houses.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Pool:
         *,
         setup: Setup,
         target: int,
+        houses: Houses | None = None,
         on_launched: Callable[[JobProcessSeen], None],
         on_ended: Callable[[JobProcessSeen], None],
         on_change: Callable[[], None],
@@ -63,6 +66,7 @@ class Pool:
         self._server = server
         self._setup = setup
         self._target = target
+        self._houses = houses
         self._on_launched = on_launched
         self._on_ended = on_ended
         self._on_change = on_change
@@ -96,6 +100,7 @@ class Pool:
         if pool is None:
             return None
         old = [process for process in pool.processes if process.running_job is None]
+        retired = self._houses.retire_all() if self._houses is not None else []
         while left := [p for p in old if p in pool.processes and p.running_job is None]:
             if not any(process in left for process in _queued(pool)):
                 await asyncio.sleep(POOL_WAIT_S)  # They begin, or are being given a job.
@@ -107,6 +112,8 @@ class Pool:
             await starting
             if (why := self._error) is not None:
                 # It is what they begin with that is wrong, and that is not kept.
+                if self._houses is not None:
+                    self._houses.reinstate(retired)
                 self._failures, self._error = 0, None
                 self._try_again()
                 return why
@@ -114,6 +121,8 @@ class Pool:
             if leaving is not None:
                 pool._remove_from_warmed_queue(leaving)  # noqa: SLF001
                 await leaving.aclose()
+        if self._houses is not None:
+            self._houses.tidy()
         return None
 
     async def tell_load(self) -> None:

@@ -27,7 +27,9 @@ def print_report(environ: Mapping[str, str]) -> int:
         settings = read(WorkerSettings, environ)
         path = settings.agents_file
         console.print(f"LiveKit        {escape(settings.livekit_url)}")
-        console.print(f"worker         {settings.max_jobs} jobs, {settings.prewarm_pool_size} warm")
+        shared = f", {settings.jobs_per_process} a process" * (settings.jobs_per_process > 1)
+        jobs = f"{settings.max_jobs} jobs, {settings.prewarm_pool_size} warm{shared}"
+        console.print(f"worker         {jobs}")
         console.print(f"agent name     {escape(settings.agent_name)}")
     except SettingsError as error:
         fine = False
