@@ -2,10 +2,14 @@
 
 import re
 
-_VARIANT = re.compile(r" (at|by|to) .*")
+_VARIANT = re.compile(r" ((at|by|to) .*|dense\b.*)")
 
 CONTENDERS = {
-    "ours": "this project as it ships: the service, its worker with a warm pool, and Redis.",
+    "ours": (
+        "this project as it ships: the service, its worker with a warm pool, and Redis. `ours "
+        "dense` is the same with eight conversations in a process (`ASSISTANT_JOBS_PER_PROCESS`), "
+        "which is not how it ships."
+    ),
     "S cold": (
         "the older design in its own terms: an HTTP start spawns one Python process a session, "
         "which runs pipecat-ai with its LiveKit transport; no process waits beforehand."

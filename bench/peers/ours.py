@@ -1,6 +1,8 @@
 """The product as a contender: its service, its worker and their Redis."""
 
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
@@ -15,6 +17,7 @@ from assistant.local_stack.valkey import valkey_part, valkey_url
 from assistant.rehearsal.api import ServiceClient
 
 AGENT_NAME = "assistant"
+SEATS = 8
 
 
 class Ours(Peer):
@@ -24,6 +27,8 @@ class Ours(Peer):
     parts = ("worker",)
     #: Changes a session's agent, as `config` of the start request.
     config: dict[str, Any] | None = None
+    #: Of service and worker, beside what every contender gets.
+    settings: Mapping[str, str] = MappingProxyType({})
 
     async def start(self) -> None:
         ports = assign(("valkey", "worker"), remembered={})
@@ -40,6 +45,7 @@ class Ours(Peer):
             "ASSISTANT_ASSEMBLYAI_URL": stage.assemblyai_url,
             "ASSISTANT_INWORLD_URL": stage.inworld_url,
             "ASSISTANT_RATE_LIMIT": "100000",
+            **self.settings,
         }
         needs = frozenset({"valkey"})
         worker = worker_part(http_port=self._port, env=env, needs=needs, cwd=PROJECT)
@@ -81,6 +87,13 @@ class Ours(Peer):
     async def end(self, room: Room) -> None:
         assert room.session is not None  # noqa: S101 - made by `room`
         await self.service.end(room.session)
+
+
+class OursDense(Ours):
+    """The product where conversations share a process."""
+
+    name = "ours dense"
+    settings = MappingProxyType({"ASSISTANT_JOBS_PER_PROCESS": str(SEATS)})
 
 
 class OursDispatched(Peer):

@@ -24,7 +24,7 @@ from bench.peers.contenders import Make, contenders, in_turn, versions
 from bench.peers.dispatched import Shared, Stock
 from bench.peers.footprint import cpu_s, memory_mb
 from bench.peers.light import PERIOD_S, LightCrowd, light_crowd
-from bench.peers.ours import Ours
+from bench.peers.ours import SEATS, Ours, OursDense
 from bench.peers.peer import IDLE, Peer
 from bench.peers.started import SpawnedPool
 from bench.results import Better, Row
@@ -35,6 +35,7 @@ NUMBERS = ("2", "2b", "3", "3b", "6-cpu", "6-memory")
 MAKERS: Mapping[str, tuple[type[Peer], int]] = {
     # With how many rounds at most: an environment of its own starts slowly.
     "ours": (Ours, 1000),
+    "ours dense": (OursDense, 3),
     "D": (Stock, 1000),
     "O": (Shared, 2),
     "S pool": (SpawnedPool, 2),
@@ -185,7 +186,8 @@ def rows(found: Courses, made_of: dict[str, dict[str, str]]) -> list[Row]:
             "2b",
             "MB",
             _each(found, lambda one: one.readings[0].memory_mb),
-            "Before the first caller, with whom ours loads its turn model. O has none idle.",
+            "Before the first caller, with whom ours loads its turn model. O has none idle; "
+            f"`ours dense` has one process, for {SEATS}.",
         ),
         row(
             "3",
