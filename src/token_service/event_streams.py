@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import cast
@@ -15,14 +14,11 @@ from assistant.sessions.record import Session
 from assistant.sessions.store import keys
 from assistant.sessions.store.client import translated
 from token_service import sse
-from token_service.errors import TooManyStreamsError
+from token_service.auth import Caller
 from token_service.event_feed import End, Entry, EventFeed, Listener
 from token_service.public_events import ENDS, RECORDED, published
+from token_service.stream_places import StreamPlaces
 
-# Each is an open connection and two tasks; requests have their own places.
-MAX_STREAMS = 500
-# Tabs of one user; a page cannot take everybody's places with one session.
-MAX_STREAMS_PER_SESSION = 8
 HISTORY_ENTRIES = 500  # read at once
 START = "0-0"
 
@@ -56,41 +52,45 @@ class EventStreams:
         self._redis = redis
         self._feed = feed
         self._timing = timing or Timing()
-        self._open: Counter[str | None] = Counter()
+        self._places = StreamPlaces()
 
     @property
     def count(self) -> int:
         """How many streams are open."""
-        return self._open.total()
+        return self._places.taken
 
     async def open(
-        self, session: Session | None, *, after: str | None, page: bool
+        self, session: Session | None, caller: Caller, *, after: str | None
     ) -> "EventStream | None":
         """A stream about one session, or about all (None); whoever gets it closes it.
 
         `after`: the id of the last event that the reader has; None: all of a session, or of all
-        sessions what comes. `page`: as web pages see it. Returns None if the session is over and
-        there is nothing more to say.
+        sessions what comes. A public caller sees it as web pages do. Returns None if the session
+        is over and there is nothing more to say.
 
         Raises:
             TooManyStreamsError: there is no place now.
             StoreUnavailableError: Redis does not answer.
         """
         key = None if session is None else session.id
-        busy = key is not None and self._open[key] >= MAX_STREAMS_PER_SESSION
-        if busy or self.count >= MAX_STREAMS:
-            raise TooManyStreamsError
-        listener = self._feed.listen(key)
-        self._open[key] += 1
+        give_back = self._places.take(key, caller)
+        try:
+            listener = self._feed.listen(key)
+        except BaseException:
+            give_back()
+            raise
 
         def close() -> None:
             self._feed.leave(listener)
-            self._open[key] -= 1
-            if self._open[key] <= 0:
-                del self._open[key]
+            give_back()
 
         stream = EventStream(
-            self._redis, listener, session, page=page, timing=self._timing, on_close=close
+            self._redis,
+            listener,
+            session,
+            page=caller.is_public,
+            timing=self._timing,
+            on_close=close,
         )
         try:
             await stream.begin(after)

@@ -1,11 +1,12 @@
 """Event streams: a real valkey-server, the routes under uvicorn in this process, real readers."""
 
 import asyncio
+import hashlib
 import json
 import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,11 +36,14 @@ from tests.integration.events_world import (
 )
 from tests.integration.session_servers import running_valkey
 from tests.timing import scaled
-from token_service.auth import Authenticator
+from token_service.auth import Authenticator, hashed, new_session_key
 from token_service.event_feed import EventFeed, blocking_client
-from token_service.event_streams import MAX_STREAMS_PER_SESSION, EventStreams, Timing
+from token_service.event_streams import EventStreams, Timing
 from token_service.problems import HANDLED, problem
+from token_service.routes.context import SESSION_KEY_HEADER
 from token_service.routes.events import EventRoutes
+from token_service.settings import ApiKey
+from token_service.stream_places import MAX_STREAMS_PER_ADDRESS, MAX_STREAMS_PER_SESSION
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -72,18 +76,26 @@ class Served:
         return f"{self.url}/api/events"
 
 
+def api_key(key: str) -> ApiKey:
+    return ApiKey(key, key, hashlib.sha256(key.encode()).digest())
+
+
 async def _refuse(_request: Request, error: Exception) -> Response:
     return problem(error)
 
 
 @asynccontextmanager
 async def serving(
-    url: str, *, timing: Timing | None = None, listener: socket.socket | None = None
+    url: str,
+    *,
+    timing: Timing | None = None,
+    listener: socket.socket | None = None,
+    authenticator: Authenticator | None = None,
 ) -> AsyncIterator[Served]:
-    """The two routes, without keys."""
+    """The two routes, without keys if none are given."""
     redis, feed = connect(url), EventFeed(blocking_client(url))
     streams = EventStreams(redis, feed, timing)
-    routes = EventRoutes(streams, make_store(redis), Authenticator((), ()))
+    routes = EventRoutes(streams, make_store(redis), authenticator or Authenticator((), ()))
     app = Starlette(
         routes=[
             Route("/api/sessions/{session_id}/events", routes.of_session),
@@ -282,6 +294,37 @@ async def test_places_are_bounded(redis: Redis, valkey: str) -> None:
         await until(free)
         async with reading(served.of("a")) as reader:
             assert await reader.next()
+
+
+async def test_pages_do_not_shut_operators_out(redis: Redis, valkey: str) -> None:
+    """One address has its bound of pages' streams; another, and a secret key there, have places."""
+    store, proof = make_store(redis), new_session_key()
+    known = Authenticator((api_key("sk"),), (api_key("pk"),))
+    headers = {"Authorization": "Bearer pk", SESSION_KEY_HEADER: proof}
+    sessions = [f"s-{n}" for n in range(MAX_STREAMS_PER_ADDRESS // MAX_STREAMS_PER_SESSION + 1)]
+    for session_id in sessions:
+        await live(store, session_id, session_key_hash=hashed(proof))
+    async with (
+        serving(valkey, authenticator=known) as served,
+        AsyncExitStack() as pages,
+        httpx.AsyncClient(headers=headers) as page,
+    ):
+        readers = []
+        for n in range(MAX_STREAMS_PER_ADDRESS):
+            url = served.of(sessions[n // MAX_STREAMS_PER_SESSION])
+            readers.append(await pages.enter_async_context(reading(url, **headers)))
+            assert await readers[-1].next()
+        refused = await page.get(served.of(sessions[-1]))
+        assert (refused.status_code, refused.json()["code"]) == (503, "too_many_streams")
+        elsewhere = httpx.AsyncHTTPTransport(local_address="127.0.0.2")
+        async with (
+            httpx.AsyncClient(transport=elsewhere, headers=headers) as other,
+            other.stream("GET", served.of(sessions[-1])) as response,
+            reading(served.all, Authorization="Bearer sk") as operator,
+        ):
+            assert response.status_code == 200
+            await turn(store, "s-0", 2)
+            assert await operator.next()
 
 
 @pytest.mark.parametrize("wrong", ["x", "1-2-3", "-1", "9" * 19, "1-1 "])

@@ -47,7 +47,7 @@ class EventRoutes:
         return await self._stream(caller, None, _last_event_id(request))
 
     async def _stream(self, caller: Caller, session: Session | None, after: str | None) -> Response:
-        stream = await self._streams.open(session, after=after, page=caller.is_public)
+        stream = await self._streams.open(session, caller, after=after)
         if stream is None:
             return Response(status_code=_NO_MORE)
         return EventStreamResponse(stream, send_timeout_s=stream.timing.send_timeout_s)
