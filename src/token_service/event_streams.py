@@ -123,8 +123,8 @@ class EventStream:
         self._page = page
         self._on_close: Callable[[], None] | None = on_close
         self._key = keys.EVENTS if session is None else keys.session_events(session.id)
-        #: The last entry that was told or left out; None: whatever comes next is news.
-        self._cursor: str | None = None
+        #: The last entry that was told or left out.
+        self._cursor = START
         self._truncated = False
         self._first: list[_Row] = []
         #: Whether the session's end was told, or was there before.
@@ -146,13 +146,15 @@ class EventStream:
             StoreUnavailableError: Redis did not answer.
         """
         if after is None and self._session is None:
+            self._cursor = await self._newest()
             return
         self._cursor = after or START
         await self._look_for_gap()
         self._first = await self._missed()
 
     async def frames(self) -> AsyncGenerator[bytes]:
-        yield sse.opening()
+        # A reader that gets nothing else can still resume. What is truncated goes on nowhere yet.
+        yield sse.opening(None if self._truncated else self._cursor)
         if self._truncated:
             yield sse.frame("stream.truncated", {"name": "stream.truncated", "at": time.time()})
         try:
@@ -187,7 +189,7 @@ class EventStream:
     def _told(self, rows: Iterable[_Row]) -> Iterator[bytes]:
         """The frames of what is new and public, in order."""
         for row in rows:
-            if row.id is None or (self._cursor and _place(row.id) <= _place(self._cursor)):
+            if row.id is None or _place(row.id) <= _place(self._cursor):
                 continue
             self._cursor = row.id
             self._over |= self._session is not None and row.name in ENDS
@@ -198,6 +200,11 @@ class EventStream:
     def _row_of(self, entry: Entry) -> _Row:
         entry_id = entry.id if self._session is None else entry.entry
         return _Row(entry_id, entry.session, entry.name, entry.data)
+
+    async def _newest(self) -> str:
+        with translated():
+            found = await self._redis.xrevrange(self._key, count=1)
+        return cast("str", found[0][0]) if found else START
 
     async def _missed(self) -> list[_Row]:
         with translated():
@@ -213,7 +220,7 @@ class EventStream:
 
     async def _look_for_gap(self) -> None:
         """Find out whether something after the cursor may be gone; what is kept is told anyway."""
-        cursor = _place(self._cursor or START)
+        cursor = _place(self._cursor)
         with translated():
             try:
                 info = await self._redis.xinfo_stream(self._key)

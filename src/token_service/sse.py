@@ -27,8 +27,10 @@ def comment(text: str) -> bytes:
     return f": {text}\n\n".encode()
 
 
-def opening() -> bytes:
-    return f"retry: {RETRY_MS}\n\n".encode()
+def opening(event_id: str | None = None) -> bytes:
+    """What comes first; no event. Whoever resumes before there is one does so after `event_id`."""
+    head = "" if event_id is None else f"id: {event_id}\n"
+    return f"{head}retry: {RETRY_MS}\n\n".encode()
 
 
 class Frames(Protocol):

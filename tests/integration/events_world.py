@@ -189,6 +189,17 @@ class Reader:
         self.comments: list[str] = []
         self._lines = response.aiter_lines()
 
+    async def opened(self) -> str | None:
+        """The id that the stream opens with; ask for it first."""
+        found = None
+        async with asyncio.timeout(scaled(20)):
+            async for line in self._lines:
+                if not line:
+                    break
+                name, _, value = line.partition(": ")
+                found = value if name == "id" else found
+        return found
+
     async def next(self) -> Told | None:
         """The next event; None: the stream has ended."""
         fields: dict[str, str] = {}
@@ -201,6 +212,8 @@ class Reader:
                     fields[name] = value
                 elif "data" in fields:
                     return Told(fields.get("id"), fields["event"], json.loads(fields["data"]))
+                else:
+                    fields.clear()
         return None
 
     async def take(self, count: int) -> list[Told]:

@@ -184,6 +184,24 @@ async def test_all_sessions_are_followed(redis: Redis, valkey: str) -> None:
         await until(gone)
 
 
+async def test_a_stream_that_breaks_before_its_first_event_is_resumed(
+    redis: Redis, valkey: str
+) -> None:
+    """A stream opens with the id that it goes on from, without an event."""
+    store = make_store(redis)
+    async with serving(valkey) as served:
+        async with reading(served.all) as reader:
+            first = await reader.opened()
+        await live(store, "a")
+        async with reading(served.all, after=first) as reader:
+            told = await reader.take(len(LIVED))
+        assert [one.name for one in told] == LIVED
+        async with reading(served.all) as reader:
+            assert await reader.opened() == told[-1].id
+        async with reading(served.all, after=told[2].id) as reader:
+            assert await reader.opened() == told[2].id
+
+
 async def test_history_and_news_meet_without_a_gap(redis: Redis, valkey: str) -> None:
     """A reader that comes while events come fast gets each one once."""
     store = make_store(redis)
@@ -323,6 +341,7 @@ async def test_pages_do_not_shut_operators_out(redis: Redis, valkey: str) -> Non
             reading(served.all, Authorization="Bearer sk") as operator,
         ):
             assert response.status_code == 200
+            await operator.opened()
             await turn(store, "s-0", 2)
             assert await operator.next()
 

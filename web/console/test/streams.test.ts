@@ -26,6 +26,16 @@ describe("frames of a stream", () => {
     expect(frames.map((frame) => frame.id)).toEqual(["7-0", "7-0"]);
   });
 
+  it("tell where to resume also without an event, once a frame is whole", () => {
+    const reader = new FrameReader();
+    expect(reader.read("id: 7-0\nretry: 1000\n")).toEqual([]);
+    expect(reader.id).toBeNull();
+    expect(reader.read("\n: still here\n\n")).toEqual([]);
+    expect(reader.id).toBe("7-0");
+    reader.read("id: 8-0\ndata: cut off");
+    expect(reader.id).toBe("7-0");
+  });
+
   it("refuse a line without an end", () => {
     expect(() => new FrameReader().read("x".repeat(2 ** 20 + 1))).toThrow(RangeError);
   });
@@ -89,6 +99,13 @@ describe("against a server", () => {
     expect(asked.every((request) => !request.url?.includes("secret"))).toBe(true);
     expect(states.filter((state) => state === "offline")).toHaveLength(3);
     expect(states.at(-1)).toBe("over");
+  });
+
+  it("resumes a stream that broke off before its first event, from where it was opened", async () => {
+    replies = [frames("id: 4-0\nretry: 1000\n\n: still here\n\n"), frames("id: 5-0\ndata: missed\n\n")];
+    const { seen } = await followed(new Client("secret"), null);
+    expect(seen).toEqual(["missed"]);
+    expect(asked.map((request) => request.headers["last-event-id"])).toEqual([undefined, "4-0", "5-0"]);
   });
 
   it("stops for good, and says so, when the key is refused", async () => {

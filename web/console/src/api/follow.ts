@@ -20,27 +20,27 @@ export interface Listener {
 export const waitBefore = (n: number, chance: number): number =>
   Math.min(FIRST_WAIT_S * 2 ** (n - 1), LONGEST_WAIT_S) * (0.5 + chance / 2);
 
-/** Waits, but no longer than until the browser is back on the network. */
-function pause(seconds: number, signal: AbortSignal): Promise<void> {
+/** Waits, but no longer than until the browser is back on the network; null: only until then. */
+export function pause(seconds: number | null, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
     const done = (): void => {
       clearTimeout(timer);
       window.removeEventListener("online", done);
       signal.removeEventListener("abort", done);
       resolve();
     };
-    const timer = setTimeout(done, seconds * 1000);
+    const timer = seconds === null ? undefined : setTimeout(done, seconds * 1000);
     window.addEventListener("online", done);
     signal.addEventListener("abort", done);
   });
 }
 
-/** Reads one connection to its end. `true`: something came. */
+/** Reads one connection to its end; the last id that it named, null: none. */
 async function readBody(body: ReadableStream<Uint8Array>, listener: Listener): Promise<string | null> {
   const reader = body.getReader();
   const decoder = new TextDecoder();
   const frames = new FrameReader();
-  let last: string | null = null;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const silence = (): void => {
     clearTimeout(timer);
@@ -50,15 +50,12 @@ async function readBody(body: ReadableStream<Uint8Array>, listener: Listener): P
     for (;;) {
       silence();
       const { done, value } = await reader.read();
-      if (done) return last;
+      if (done) return frames.id;
       const found = frames.read(decoder.decode(value, { stream: true }));
-      if (found.length > 0) {
-        listener.frames(found);
-        last = found.at(-1)?.id ?? last;
-      }
+      if (found.length > 0) listener.frames(found);
     }
   } catch {
-    return last; // The connection broke; what came before it counts.
+    return frames.id; // The connection broke; what came before it counts.
   } finally {
     clearTimeout(timer);
     void reader.cancel().catch(() => undefined);

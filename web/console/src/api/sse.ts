@@ -15,8 +15,11 @@ const MAX_LINE_CHARS = 1 << 20;
 
 /** Turns pieces of text, cut anywhere, into frames. Comments only show that the stream lives. */
 export class FrameReader {
+  /** The last id that was named, also without an event; null: none yet. Resume after it. */
+  id: string | null = null;
   #rest = "";
-  #id: string | null = null;
+  /** Of the frame that is being read; it counts when the frame is whole. */
+  #named: string | null = null;
   #event = "";
   #data: string[] = [];
 
@@ -42,15 +45,16 @@ export class FrameReader {
     const value = rest.startsWith(" ") ? rest.slice(1) : rest;
     if (field === "data") this.#data.push(value);
     else if (field === "event") this.#event = value;
-    else if (field === "id" && !value.includes("\0")) this.#id = value;
+    else if (field === "id" && !value.includes("\0")) this.#named = value;
     return null;
   }
 
   #finish(): Frame | null {
+    this.id = this.#named;
     const event = this.#event || "message";
     const data = this.#data;
     this.#event = "";
     this.#data = [];
-    return data.length === 0 ? null : { id: this.#id, event, data: data.join("\n") };
+    return data.length === 0 ? null : { id: this.id, event, data: data.join("\n") };
   }
 }
