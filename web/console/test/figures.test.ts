@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { FiguresAnswer } from "../src/api/types";
 import { type Action, type Figures, NOTHING, overall, ranking, reduce, spreadOf, sum, together, total } from "../src/state/figures";
+import { counting as oneMore, type Histogram, weights } from "../src/state/histogram";
 import { event, NEVER, point } from "./world";
+
+const about = (seconds: number): unknown => expect.closeTo(seconds, seconds < 1 ? 2 : 1);
+const histogram = (values: readonly number[]): Histogram =>
+  values.reduce<Histogram | undefined>(oneMore, undefined) as Histogram;
 
 const answer = (to: number, points: FiguresAnswer["points"], step = 60): FiguresAnswer => ({
   from: points[0]?.at ?? 0,
@@ -45,8 +50,8 @@ describe("figures in steps", () => {
       turns: 1,
       interrupted: 1,
     });
-    expect(spreadOf(last, "joining")).toMatchObject({ count: 1, p50: 2 });
-    expect(spreadOf(last, "e2e_latency")).toMatchObject({ count: 1, p99: 0.8 });
+    expect(spreadOf(last, "joining")).toMatchObject({ count: 1, p50: about(2) });
+    expect(spreadOf(last, "e2e_latency")).toMatchObject({ count: 1, p99: about(0.8) });
     expect(spreadOf(last, "llm_ttft")).toEqual(NEVER);
   });
 
@@ -69,6 +74,14 @@ describe("figures in steps", () => {
     expect(total(figures, (each) => each.started)).toBe(1);
   });
 
+  it("works a step's spread out once for as long as the step stays as it is", () => {
+    const figures = after(BEGUN, told("turn.completed", 95, { e2e_latency_s: 1 }), told("session.queued", 125));
+    const next = reduce(figures, [told("turn.completed", 126, { e2e_latency_s: 2 })]);
+    const spreads = (of: Figures) => of.steps.map((step) => spreadOf(step, "e2e_latency"));
+    expect(spreads(next)[1]).toBe(spreads(figures)[1]);
+    expect(spreads(next)[2]).toMatchObject({ count: 1 });
+  });
+
   it("takes the service's word for steps that are over, and keeps what was told of later ones", () => {
     const figures = after(
       BEGUN,
@@ -89,19 +102,35 @@ describe("figures in steps", () => {
 });
 
 describe("percentiles", () => {
-  it("are exact for measured values, by nearest rank", () => {
-    const values = Array.from({ length: 100 }, (_, n) => (n + 1) / 100);
-    expect(together(NEVER, values)).toEqual({ count: 100, p50: 0.5, p90: 0.9, p99: 0.99 });
+  it("are by nearest rank, within a hundredth", () => {
+    const values = Array.from({ length: 1000 }, (_, n) => (n + 1) / 100);
+    const spread = together(NEVER, histogram(values));
+    expect(spread.count).toBe(1000);
+    for (const [name, exact] of [["p50", 5], ["p90", 9], ["p99", 9.9]] as const) {
+      expect(Math.abs((spread[name] ?? 0) / exact - 1)).toBeLessThan(0.01);
+    }
   });
 
-  it("are the service's own where nothing was measured since", () => {
+  it("are the service's own where nothing was told since", () => {
     const spread = { count: 9, p50: 0.5, p90: 0.8, p99: 1 };
-    expect(together(spread, [])).toBe(spread);
+    expect(together(spread, undefined)).toBe(spread);
   });
 
-  it("move with what is measured beside many counted ones, but not to it", () => {
-    const spread = together({ count: 98, p50: 0.5, p90: 0.8, p99: 1 }, [9, 9]);
-    expect(spread).toEqual({ count: 100, p50: 0.5, p90: 0.8, p99: 9 });
+  it("move with what is told beside many counted ones, but not to it", () => {
+    const spread = together({ count: 98, p50: 0.5, p90: 0.8, p99: 1 }, histogram([9, 9]));
+    expect(spread).toEqual({ count: 100, p50: 0.5, p90: 0.8, p99: about(9) });
+  });
+
+  it("keep as much of a million values as of a hundred, and what is out of bounds at the bounds", () => {
+    let all = histogram([0, 0.0001, 1e9]);
+    const size = all.byteLength;
+    const once = weights(all);
+    expect(once.map(([, times]) => times)).toEqual([2, 1]);
+    expect(once[0]?.[0]).toBeLessThanOrEqual(0.001);
+    expect(once.at(-1)?.[0]).toBeGreaterThan(3500);
+    for (let n = 0; n < 10_000; n += 1) all = oneMore(all, 0.2 + (n % 500) / 100);
+    expect(all.byteLength).toBe(size);
+    expect(weights(all).length).toBeLessThan(400);
   });
 
   it("weigh each step by how much it measured", () => {

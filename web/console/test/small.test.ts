@@ -1,7 +1,7 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { bytes, clock, duration, money } from "../src/state/format";
 import { format, parse, sessionRoute } from "../src/state/route";
-import { Store } from "../src/state/store";
+import { atMostEvery, Store } from "../src/state/store";
 import { moved } from "../src/parts/VirtualList";
 
 describe("the store", () => {
@@ -34,6 +34,28 @@ describe("the store", () => {
     scheduled.forEach((flush) => flush());
     expect([scheduled.length, drawn]).toEqual([1, 0]);
   });
+});
+
+it("applies at most once in a while what is dear to draw, the first of it at once", () => {
+  vi.useFakeTimers({ toFake: ["setTimeout", "performance"] });
+  try {
+    const schedule = atMostEvery(1000, (flush) => void setTimeout(flush, 0));
+    const store = new Store<number[], number>([], (state, all) => [...state, ...all], schedule);
+    let drawn = 0;
+    store.subscribe(() => (drawn += 1));
+    store.dispatch(1);
+    vi.advanceTimersByTime(1);
+    expect(store.get()).toEqual([1]);
+    for (let n = 2; n < 100; n += 1) {
+      vi.advanceTimersByTime(50);
+      store.dispatch(n);
+    }
+    expect([drawn, store.get().length]).toEqual([5, 80]);
+    vi.advanceTimersByTime(1000);
+    expect([drawn, store.get().length]).toEqual([6, 99]);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 describe("places in the console", () => {

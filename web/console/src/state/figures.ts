@@ -2,6 +2,7 @@
 
 import { numberOf, type SessionEvent, textOf } from "../api/events";
 import type { FiguresAnswer, FiguresPoint, Spread } from "../api/types";
+import { counting as oneMore, type Histogram, weights } from "./histogram";
 
 export type Latency = "e2e_latency" | "transcription_delay" | "end_of_turn_delay" | "llm_ttft" | "tts_ttfb";
 
@@ -19,7 +20,7 @@ type Measured = Latency | "joining";
 interface Step {
   readonly counted: FiguresPoint;
   /** What events told of this step after it was counted. */
-  readonly samples: ReadonlyMap<Measured, readonly number[]>;
+  readonly told: ReadonlyMap<Measured, Histogram>;
 }
 
 export interface Figures {
@@ -71,7 +72,7 @@ function reach(figures: Figures, at: number): Figures {
   const missing = Math.min(Math.round((begin - last.at) / stepS), Math.ceil(windowS / stepS));
   const added = Array.from({ length: missing }, (_, n) => ({
     counted: emptyPoint(begin - (missing - 1 - n) * stepS, last.slots, last.waiting),
-    samples: new Map(),
+    told: new Map(),
   }));
   const steps = [...figures.steps, ...added].filter((step) => step.counted.at > begin - windowS);
   return { ...figures, steps };
@@ -94,11 +95,11 @@ const counting =
 const measured =
   (values: readonly (readonly [Measured, number | null])[]): Change =>
   (step) => {
-    const samples = new Map(step.samples);
+    const told = new Map(step.told);
     for (const [name, seconds] of values) {
-      if (seconds !== null) samples.set(name, [...(samples.get(name) ?? []), seconds]);
+      if (seconds !== null) told.set(name, oneMore(told.get(name), seconds));
     }
-    return { ...step, samples };
+    return { ...step, told };
   };
 
 function changesOf(event: SessionEvent, queuedAt: number | null): Change[] {
@@ -151,7 +152,7 @@ function counted(before: Figures, answer: FiguresAnswer, windowS: number): Figur
     windowS,
     currency: answer.currency,
     countedTo: answer.to,
-    steps: answer.points.map((point) => ({ counted: point, samples: new Map() })),
+    steps: answer.points.map((point) => ({ counted: point, told: new Map() })),
   };
   const last = fresh.steps.at(-1)?.counted.at ?? 0;
   const later = before.stepS === fresh.stepS ? before.steps.filter((s) => s.counted.at > last) : [];
@@ -177,29 +178,32 @@ function quantile(sorted: readonly (readonly [number, number])[], share: number)
   return null;
 }
 
-/** Counted percentiles and measured values together. An estimate where both are there: the values
- * behind the percentiles are not known here. */
-export function together(counted: Spread, samples: readonly number[]): Spread {
-  if (samples.length === 0) return counted;
-  const known: (readonly [number, number])[] = samples.map((value) => [value, 1] as const);
+/** Counted percentiles and what was told since together. An estimate where both are there: the
+ * values behind the percentiles are not known here. */
+export function together(counted: Spread, told: Histogram | undefined): Spread {
+  if (told === undefined) return counted;
+  const known: (readonly [number, number])[] = weights(told);
+  const count = known.reduce((sum, [, times]) => sum + times, counted.count);
   for (const [name, share] of SHARES) {
     const value = counted[name];
     if (value !== null && value !== undefined) known.push([value, counted.count * share]);
   }
   known.sort(([a], [b]) => a - b);
-  return {
-    count: counted.count + samples.length,
-    p50: quantile(known, 0.5),
-    p90: quantile(known, 0.9),
-    p99: quantile(known, 0.99),
-  };
+  return { count, p50: quantile(known, 0.5), p90: quantile(known, 0.9), p99: quantile(known, 0.99) };
 }
 
-export const spreadOf = (step: Step, name: Measured): Spread =>
-  together(
-    (name === "joining" ? step.counted.joining : step.counted.latencies[name]) ?? NEVER,
-    step.samples.get(name) ?? [],
-  );
+const spreads = new WeakMap<Step, Map<Measured, Spread>>();
+
+/** Worked out once for each state of a step: those that are over stay as they are. */
+export function spreadOf(step: Step, name: Measured): Spread {
+  const known = spreads.get(step) ?? new Map<Measured, Spread>();
+  spreads.set(step, known);
+  const found =
+    known.get(name) ??
+    together((name === "joining" ? step.counted.joining : step.counted.latencies[name]) ?? NEVER, step.told.get(name));
+  known.set(name, found);
+  return found;
+}
 
 export const sum = (counts: Readonly<Record<string, number>>): number =>
   Object.values(counts).reduce((total, value) => total + value, 0);

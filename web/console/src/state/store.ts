@@ -10,6 +10,20 @@ const onNextFrame: Schedule = (flush) => {
   else requestAnimationFrame(flush);
 };
 
+/** At most once in `everyMs`: for what is dear to draw, and of which every frame is not missed. */
+export function atMostEvery(everyMs: number, next: Schedule = onNextFrame): Schedule {
+  let last = -Infinity;
+  return (flush) => {
+    const run = (): void => {
+      last = performance.now();
+      flush();
+    };
+    const waitMs = last + everyMs - performance.now();
+    if (waitMs <= 0) next(run);
+    else setTimeout(run, waitMs);
+  };
+}
+
 export class Store<State, Action> {
   #state: State;
   #waiting: Action[] = [];
