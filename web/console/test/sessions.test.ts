@@ -1,13 +1,21 @@
 import { describe, expect, it } from "vitest";
-import { type Action, NONE, places, reduce, type Sessions, unnamed } from "../src/state/sessions";
-import { shown } from "../src/state/wanted";
+import { agentOf } from "../src/state/rows";
+import { type Action, FORGOTTEN_AT_ONCE, KEPT_PAST, NONE, places, reduce, rowOf, type Sessions } from "../src/state/sessions";
+import { type Group, shown, type Wanted } from "../src/state/wanted";
 import { event, summary } from "./world";
 
 const told = (...events: Parameters<typeof event>[]): Action[] =>
   events.map((each) => ({ type: "event", event: event(...each) }));
 const page = (asked: number, ...sessions: ReturnType<typeof summary>[]): Action => ({ type: "page", sessions, asked });
 const after = (...batches: Action[][]): Sessions => batches.reduce<Sessions>((state, batch) => reduce(state, batch), NONE);
-const row = (state: Sessions, id = "s-1") => state.rows.get(id);
+const row = (state: Sessions, id = "s-1") => rowOf(state, id);
+/** A page of the open list, which is complete with it. */
+const whole = (...sessions: ReturnType<typeof summary>[]): Action[] => [
+  { type: "listing" },
+  { type: "page", sessions, asked: 0, list: { from: Infinity, to: -Infinity } },
+];
+const ALL: Wanted = { group: "all", agent: null, search: "" };
+const idsOf = (state: Sessions, wanted: Wanted = ALL): string[] => shown(state, wanted).map((each) => each.id);
 
 describe("events make and change rows", () => {
   it("follows a session from its making to its end", () => {
@@ -42,6 +50,20 @@ describe("events make and change rows", () => {
     expect(row(ending)?.status).toBe("ending");
   });
 
+  it("tells who has the conversation, also of a page that does not", () => {
+    const state = after(
+      told(["session.queued", 2, { agent: "assistant" }], ["session.active", 3]),
+      told(["agent.transferred", 4, { agent: "concierge", attempt: 1 }]),
+      [page(9, summary({ agent: "assistant" }))],
+    );
+    expect(row(state)).toMatchObject({ agent: "assistant", status: "active" });
+    expect(agentOf(row(state)!)).toBe("concierge");
+    // A filter is about whom a session was started with, here as in the service.
+    expect(idsOf(state, { ...ALL, group: "live", agent: "assistant" })).toEqual(["s-1"]);
+    const over = after(told(["session.queued", 2, { agent: "assistant" }], ["session.ended", 3], ["agent.transferred", 4, { agent: "x" }]));
+    expect(agentOf(row(over)!)).toBe("assistant");
+  });
+
   it("is the same state after events that a list does not show", () => {
     const before = after(told(["session.created", 1]));
     expect(reduce(before, told(["turn.completed", 2], ["report.ready", 3, {}, "unknown"]))).toBe(before);
@@ -65,21 +87,32 @@ describe("pages and events together", () => {
 
   it("knows whose user must still be asked for", () => {
     const listening = after(told(["session.created", 100]));
-    expect(unnamed(listening).map((each) => each.id)).toEqual(["s-1"]);
-    expect(unnamed(reduce(listening, [page(listening.heard, summary())]))).toEqual([]);
+    expect([...listening.nameless]).toEqual(["s-1"]);
+    expect(reduce(listening, [page(listening.heard, summary())]).nameless.size).toBe(0);
+    expect(reduce(listening, [{ type: "erased", id: "s-1" }]).nameless.size).toBe(0);
   });
 
   it("orders newest first, and by id what came together, as the service does", () => {
-    const state = after([
-      page(0, summary({ sessionId: "a", created: 5 }), summary({ sessionId: "b", created: 5 }), summary({ sessionId: "c", created: 7 })),
-    ]);
-    expect(state.order).toEqual(["c", "b", "a"]);
+    const ended = (sessionId: string, created: number) => summary({ sessionId, created, status: "ended", ended: created });
+    const first = after(whole(ended("a", 5), summary({ sessionId: "b", created: 5 }), ended("c", 7), ended("e", 1)));
+    expect(idsOf(first)).toEqual(["c", "b", "a", "e"]);
+    const next = reduce(first, [page(first.heard, ended("d", 6), ended("f", 0)), ...told(["session.ended", 9, {}, "b"])]);
+    expect(idsOf(next)).toEqual(["c", "d", "b", "a", "e", "f"]);
+    expect(next.order).toEqual(["c", "d", "b", "a", "e", "f"]);
+  });
+
+  it("lets a page say that what was taken to be over is not", () => {
+    const state = after(whole(summary({ status: "ended", ended: 5 })), [page(9, summary())]);
+    expect([state.live.size, state.past.size, state.order.length]).toEqual([1, 0, 0]);
   });
 
   it("forgets what was erased, and everything when the stream has a gap", () => {
-    const state = after([page(0, summary(), summary({ sessionId: "s-2" }))], [{ type: "erased", id: "s-1" }]);
-    expect(state.order).toEqual(["s-2"]);
-    expect(reduce(state, [{ type: "cleared" }]).order).toEqual([]);
+    const past = summary({ sessionId: "s-3", created: 1, status: "ended", ended: 2 });
+    const state = after(whole(summary(), summary({ sessionId: "s-2" }), past), [{ type: "erased", id: "s-1" }]);
+    expect(idsOf(state)).toEqual(["s-2", "s-3"]);
+    expect(idsOf(reduce(state, [{ type: "erased", id: "s-3" }]))).toEqual(["s-2"]);
+    const cleared = reduce(state, [{ type: "cleared" }]);
+    expect([idsOf(cleared), cleared.order, cleared.horizon, cleared.past.size]).toEqual([[], [], Infinity, 0]);
   });
 });
 
@@ -92,20 +125,19 @@ it("numbers the queue in the order of asking", () => {
       summary({ sessionId: "runs" }),
     ),
   ]);
-  expect([...places(state.rows.values())]).toEqual([["early", 1], ["late", 2]]);
+  expect([...places(state)]).toEqual([["early", 1], ["late", 2]]);
 });
 
 describe("what a list shows", () => {
-  const state = after([
-    page(
-      0,
+  const state = after(
+    whole(
       summary({ sessionId: "live-1", created: 1 }),
       summary({ sessionId: "old-1", status: "ended", created: 2 }),
       summary({ sessionId: "new-1", status: "failed", created: 9, agent: "concierge", userId: "bob" }),
     ),
-  ]);
-  const ids = (group: "live" | "over" | "failed" | "all", horizon = -Infinity, search = "", agent: string | null = null) =>
-    shown(state, { group, agent, search }, horizon).map((each) => each.id);
+  );
+  const ids = (group: Group, horizon = -Infinity, search = "", agent: string | null = null) =>
+    idsOf({ ...state, horizon }, { group, agent, search });
 
   it("groups by state", () => {
     expect(ids("live")).toEqual(["live-1"]);
@@ -126,16 +158,82 @@ describe("what a list shows", () => {
   });
 });
 
-it("takes a thousand events of ten thousand sessions within a few frames", () => {
-  const many = Array.from({ length: 10_000 }, (_, n) => summary({ sessionId: `s-${n}`, created: n }));
-  const state = after([page(0, ...many)]);
-  const events = Array.from({ length: 1000 }, (_, n): Action => ({
-    type: "event",
-    event: event("session.ending", 20_000 + n, { reason: "user_left" }, `s-${n * 10}`),
-  }));
-  const begin = performance.now();
-  const next = reduce(state, events);
-  expect(performance.now() - begin).toBeLessThan(250);
-  expect(next.order).toBe(state.order);
-  expect(next.rows.get("s-9990")?.status).toBe("ending");
+describe("what is kept of sessions that are over", () => {
+  const LIVE = 500;
+  let made = 0;
+  /** As many sessions more, of which each ends when LIVE others have begun after it. */
+  const days = (state: Sessions, count: number): Sessions => {
+    for (const goal = made + count; made < goal; ) {
+      const batch = Array.from({ length: Math.min(400, goal - made) }, () => {
+        const n = (made += 1);
+        const begun = told(["session.created", n, {}, `s-${n}`], ["session.active", n, {}, `s-${n}`]);
+        return n <= LIVE ? begun : [...begun, ...told(["session.ended", n, { reason: "user_left" }, `s-${n - LIVE}`])];
+      });
+      state = reduce(state, batch.flat());
+    }
+    return state;
+  };
+  /** What a list shows is what the service has, back to its horizon. */
+  const isWithoutGaps = (state: Sessions): void => {
+    const numbers = idsOf(state).map((id) => Number(id.slice(2)));
+    expect(numbers).toEqual(Array.from({ length: numbers.length }, (_, n) => made - n));
+  };
+  const BOUND = KEPT_PAST + FORGOTTEN_AT_ONCE + 400;
+
+  it("does not grow with what happens, whatever is open", () => {
+    made = 0;
+    let state = NONE;
+    for (let n = 0; n < 240; n += 1) {
+      state = days(state, 1000);
+      expect(state.past.size).toBeLessThanOrEqual(BOUND);
+      expect(state.order.length).toBe(state.past.size);
+      expect(state.nameless.size).toBeLessThanOrEqual(BOUND + LIVE);
+      expect(state.live.size).toBe(Math.min(LIVE, made));
+    }
+    expect(made).toBe(240_000);
+  });
+
+  it("keeps an open list without gaps, and lets it know that it has an end again", () => {
+    made = 0;
+    const ended = (n: number) => summary({ sessionId: `s-${n}`, created: n, status: "ended", ended: n });
+    let state = days(NONE, LIVE);
+    state = reduce(state, whole());
+    state = days(state, 1000);
+    isWithoutGaps(state);
+    expect([idsOf(state).length, state.horizon]).toEqual([1500, -Infinity]);
+    state = days(state, 3000);
+    isWithoutGaps(state);
+    expect(state.horizon).toBeGreaterThan(0);
+    // Somebody scrolls on: what was forgotten is loaded, and kept for as long as the list is open.
+    const from = state.horizon;
+    const older = Array.from({ length: from - 1 }, (_, n) => ended(from - 1 - n));
+    state = reduce(state, [{ type: "page", sessions: older, asked: state.heard, list: { from, to: -Infinity } }]);
+    isWithoutGaps(state);
+    expect([idsOf(state).length, state.room]).toEqual([4500, 4000]);
+    state = days(state, 400);
+    expect(idsOf(state).length).toBe(4900);
+    state = days(reduce(state, [{ type: "listing" }]), 400);
+    expect(state.past.size).toBeLessThanOrEqual(BOUND);
+  });
+
+  it("does not take a page that goes on from what was forgotten meanwhile", () => {
+    made = 0;
+    let state = days(reduce(NONE, whole()), 1400);
+    const from = state.horizon;
+    state = days(state, 3000);
+    const { horizon } = state;
+    const late: Action = { type: "page", sessions: [], asked: 0, list: { from, to: -Infinity } };
+    expect(reduce(state, [late]).horizon).toBe(horizon);
+    expect(horizon).toBeGreaterThan(from);
+  });
+
+  it("finds a session over for a while, though it began long ago", () => {
+    made = 0;
+    let state = after(told(["session.created", 0.5, {}, "long"], ["session.active", 0.5, {}, "long"]));
+    state = days(state, 3000);
+    state = reduce(state, told(["session.ended", made, {}, "long"]));
+    state = days(state, 20);
+    expect(row(reduce(state, told(["agent.joined", made, {}, "long"])), "long")?.status).toBe("ended");
+    expect(row(days(state, 3000), "long")).toBeUndefined();
+  });
 });

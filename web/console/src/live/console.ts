@@ -5,7 +5,7 @@ import type { Client } from "../api/client";
 import { follow, type StreamState } from "../api/follow";
 import type { Frame } from "../api/sse";
 import type { Overview, SessionsAnswer } from "../api/types";
-import { type Action, NONE, reduce, type Sessions, unnamed } from "../state/sessions";
+import { type Action, NONE, reduce, rowOf, type Sessions } from "../state/sessions";
 import { Store } from "../state/store";
 import { LIVE, PAGE } from "../state/wanted";
 
@@ -18,7 +18,7 @@ export interface Link {
   readonly lostAt: number | null;
 }
 
-const last = <T>(state: T, values: readonly T[]): T => values.at(-1) ?? state;
+const last = <T>(state: T, values: readonly T[]): T => (values.length === 0 ? state : (values.at(-1) as T));
 
 export type Listener = (event: SessionEvent) => void;
 
@@ -31,10 +31,14 @@ export class Console {
   /** Whether all live sessions have been listed. */
   readonly listed = new Store<boolean, boolean>(false, last);
   /** The agent that the operator talks to in this page; null: none. */
-  readonly talking = new Store<string | null, string | null>(null, (_, values) => values.at(-1) ?? null);
+  readonly talking = new Store<string | null, string | null>(null, last);
+  /** How many gaps the stream had: whatever was loaded before one is to be loaded anew. */
+  readonly epoch = new Store<number, number>(0, last);
   readonly #listeners = new Set<Listener>();
-  readonly #asked = new Set<string>();
+  #asked = new Set<string>();
   #naming: ReturnType<typeof setTimeout> | undefined;
+  /** What was asked for since the last gap. */
+  #round = new AbortController();
 
   constructor(readonly client: Client) {}
 
@@ -43,8 +47,8 @@ export class Console {
     const stop = new AbortController();
     const { signal } = stop;
     const events = {
-      frames: (frames: readonly Frame[]) => this.#hear(frames, signal),
-      state: (state: StreamState) => this.#linked(state, signal),
+      frames: (frames: readonly Frame[]) => this.#hear(frames),
+      state: (state: StreamState) => this.#linked(state),
     };
     const figures = {
       frames: (frames: readonly Frame[]) => this.#overview(frames),
@@ -52,9 +56,10 @@ export class Console {
     };
     void follow(this.client, "/api/events", null, events, signal);
     void follow(this.client, "/api/overview/stream", null, figures, signal);
-    const forget = this.sessions.subscribe(() => this.#nameLater(signal));
+    const forget = this.sessions.subscribe(() => this.#nameLater());
     return () => {
       stop.abort();
+      this.#round.abort();
       clearTimeout(this.#naming);
       forget();
     };
@@ -66,28 +71,36 @@ export class Console {
     return () => this.#listeners.delete(listener);
   }
 
-  #linked(state: StreamState, signal: AbortSignal): void {
+  #linked(state: StreamState): void {
     const before = this.link.get();
     const lostAt = state === "live" ? null : (before.lostAt ?? performance.now());
     this.link.dispatch({ state, lostAt });
     // The stream resumes where it broke off, so the list is asked for only once.
-    if (state === "live" && !this.listed.get()) void this.list(signal);
+    if (state === "live" && !this.listed.get()) void this.list();
   }
 
-  #hear(frames: readonly Frame[], signal: AbortSignal): void {
-    const actions: Action[] = [];
+  #hear(frames: readonly Frame[]): void {
     for (const frame of frames) {
       if (frame.event === TRUNCATED) {
-        actions.push({ type: "cleared" });
-        void this.list(signal);
+        this.#beginAnew();
         continue;
       }
       const event = eventOf(frame);
       if (event === null) continue;
-      actions.push({ type: "event", event });
+      this.sessions.dispatch({ type: "event", event });
       for (const listener of this.#listeners) listener(event);
     }
-    this.sessions.dispatch(...actions);
+  }
+
+  /** Events are missing: what is known may be wrong, and what was asked for before them as well. */
+  #beginAnew(): void {
+    this.sessions.dispatch({ type: "cleared" });
+    this.sessions.flush();
+    this.#asked = new Set();
+    this.listed.dispatch(false);
+    this.epoch.dispatch(this.epoch.get() + 1);
+    this.epoch.flush();
+    void this.list();
   }
 
   #overview(frames: readonly Frame[]): void {
@@ -97,38 +110,48 @@ export class Console {
   }
 
   /** Lists all live sessions. */
-  async list(signal?: AbortSignal): Promise<void> {
+  async list(): Promise<void> {
+    this.#round.abort();
+    this.#round = new AbortController();
+    const { signal } = this.#round;
     this.trouble.dispatch(null);
     try {
       await this.#pages({ status: LIVE }, signal);
       this.listed.dispatch(true);
     } catch (error) {
-      if (!signal?.aborted) this.trouble.dispatch(error);
+      if (!signal.aborted) this.trouble.dispatch(error);
     }
   }
 
-  async #pages(query: Record<string, string | readonly string[]>, signal?: AbortSignal): Promise<void> {
+  async #pages(query: Record<string, string | readonly string[]>, signal: AbortSignal): Promise<void> {
     let cursor: string | null = null;
     do {
       const asked = this.sessions.get().heard;
       const wanted = { ...query, limit: PAGE, cursor };
       const page: SessionsAnswer = await this.client.get("/api/sessions", wanted, signal);
+      if (signal.aborted) return;
       this.sessions.dispatch({ type: "page", sessions: page.sessions, asked });
       cursor = page.cursor;
     } while (cursor !== null);
   }
 
-  #nameLater(signal: AbortSignal): void {
-    const strangers = unnamed(this.sessions.get()).filter((row) => !this.#asked.has(row.id));
-    if (strangers.length === 0 || this.#naming !== undefined) return;
+  /** The sessions whose user is not known and was not asked for. */
+  #strangers(): string[] {
+    return [...this.sessions.get().nameless].filter((id) => !this.#asked.has(id));
+  }
+
+  #nameLater(): void {
+    if (this.#naming !== undefined || this.#strangers().length === 0) return;
     this.#naming = setTimeout(() => {
       this.#naming = undefined;
-      const now = unnamed(this.sessions.get()).filter((row) => !this.#asked.has(row.id));
+      const sessions = this.sessions.get();
+      const now = this.#strangers().flatMap((id) => rowOf(sessions, id) ?? []);
       if (now.length === 0) return;
-      for (const row of now) this.#asked.add(row.id);
+      // Whoever has a name by now, or is forgotten, is not asked for again anyway.
+      this.#asked = new Set(sessions.nameless);
       const since = Math.min(...now.map((row) => row.created)) - 1;
       // A failure leaves them without a user's name, which the session's own page still tells.
-      this.#pages({ createdAfter: since.toFixed(3) }, signal).catch(() => undefined);
+      this.#pages({ createdAfter: since.toFixed(3) }, this.#round.signal).catch(() => undefined);
     }, NAME_AFTER_MS);
   }
 }

@@ -3,6 +3,7 @@
 import { useEffect, useState } from "react";
 import type { FiguresAnswer } from "../api/types";
 import { type Action, type Figures, NOTHING, reduce } from "../state/figures";
+import { rowOf } from "../state/sessions";
 import { Store } from "../state/store";
 import type { Console } from "./console";
 import { useConsole, useStore } from "./hooks";
@@ -31,7 +32,7 @@ class FiguresFeed {
     const { sessions, overview } = this.console;
     this.#clearances = [
       this.console.listen((event) => {
-        const queuedAt = sessions.get().rows.get(event.sessionId)?.queued ?? null;
+        const queuedAt = rowOf(sessions.get(), event.sessionId)?.queued ?? null;
         this.store.dispatch({ type: "event", event, queuedAt });
       }),
       overview.subscribe(() => this.#now()),

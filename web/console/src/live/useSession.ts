@@ -7,7 +7,7 @@ import { follow } from "../api/follow";
 import type { Frame } from "../api/sse";
 import type { SessionAnswer, TranscriptAnswer } from "../api/types";
 import { type Action, type Conversation, EMPTY, reduce } from "../state/conversation";
-import { isOver } from "../state/sessions";
+import { isOver } from "../state/rows";
 import { Store } from "../state/store";
 import { type Console } from "./console";
 import { useConsole, useStore } from "./hooks";

@@ -1,156 +1,230 @@
-/** All sessions that the console knows of: pages of the list, kept up to date by events. Pure. */
+/** All sessions that the console knows of: those that live, and of those that are over what a list
+ * shows; kept up to date by events. Pure. */
 
-import { numberOf, type SessionEvent, textOf } from "../api/events";
-import type { SessionSummary, Status } from "../api/types";
-
-export interface Row {
-  readonly id: string;
-  /** Null: only an event has told of it so far. */
-  readonly userId: string | null;
-  readonly agent: string | null;
-  readonly status: Status;
-  readonly reason: string | null;
-  readonly attempt: number;
-  readonly created: number;
-  readonly queued: number | null;
-  readonly active: number | null;
-  readonly ended: number | null;
-  /** `heard` of the state when an event last changed it; 0: none has. */
-  readonly heard: number;
-}
+import type { SessionEvent } from "../api/events";
+import type { SessionSummary } from "../api/types";
+import { after, before, fresh, isOfList, isOver, merged, type Row } from "./rows";
 
 export interface Sessions {
-  readonly rows: ReadonlyMap<string, Row>;
-  /** Newest first. */
+  /** All sessions that are not over, in no order. */
+  readonly live: ReadonlyMap<string, Row>;
+  /** Sessions that are over: what a list shows of them, and the latest. */
+  readonly past: ReadonlyMap<string, Row>;
+  /** The ids of `past`, newest first. */
   readonly order: readonly string[];
+  /** How far back `past` has all that the open list wants, Unix seconds; -Infinity: to its end. */
+  readonly horizon: number;
+  /** Past sessions that are kept; more only while a list asks for more. */
+  readonly room: number;
+  /** Sessions that only events have told of: who their user is must be asked for. */
+  readonly nameless: ReadonlySet<string>;
   /** Counts batches of events, so that a page that was asked for earlier is known to be older. */
   readonly heard: number;
 }
 
+/** From where to where a page of a list reaches, Unix seconds, newest first. */
+export interface Reach {
+  readonly from: number;
+  readonly to: number;
+}
+
 export type Action =
   | { readonly type: "event"; readonly event: SessionEvent }
-  /** `asked`: `heard` when the page was asked for. */
-  | { readonly type: "page"; readonly sessions: readonly SessionSummary[]; readonly asked: number }
+  /** `asked`: `heard` when the page was asked for. `list`: what of the open list it is; absent: it is
+   * none of its pages. */
+  | {
+      readonly type: "page";
+      readonly sessions: readonly SessionSummary[];
+      readonly asked: number;
+      readonly list?: Reach;
+    }
+  /** A list begins, of which nothing was loaded. */
+  | { readonly type: "listing" }
   | { readonly type: "erased"; readonly id: string }
   | { readonly type: "cleared" };
 
-export const NONE: Sessions = { rows: new Map(), order: [], heard: 0 };
+/** Past sessions that are kept when no list wants more. */
+export const KEPT_PAST = 1000;
+/** They are forgotten this many at once, so that the end of a list does not move with each. */
+export const FORGOTTEN_AT_ONCE = 500;
+/** Events of a session may come this much after its end, and must find it over. */
+const LATE_S = 60;
 
-const OVER: ReadonlySet<string> = new Set(["ended", "failed"]);
-export const isOver = (status: string): boolean => OVER.has(status);
-
-/** What an event makes of a session's status; other events leave it as it is. */
-const STATUS: Readonly<Record<string, Status>> = {
-  "session.created": "created",
-  "session.queued": "queued",
-  "session.admitted": "dispatching",
-  "session.dispatched": "dispatching",
-  "agent.lost": "dispatching",
-  "agent.joined": "active",
-  "session.active": "active",
-  "session.ending": "ending",
-  "session.ended": "ended",
-  "session.failed": "failed",
+export const NONE: Sessions = {
+  live: new Map(),
+  past: new Map(),
+  order: [],
+  horizon: Infinity,
+  room: KEPT_PAST,
+  nameless: new Set(),
+  heard: 0,
 };
 
-const fresh = (event: SessionEvent): Row => ({
-  id: event.sessionId,
-  userId: null,
-  agent: null,
-  status: "created",
-  reason: null,
-  attempt: 0,
-  created: event.at,
-  queued: null,
-  active: null,
-  ended: null,
-  heard: 0,
-});
+export const rowOf = (state: Sessions, id: string): Row | undefined => state.live.get(id) ?? state.past.get(id);
 
-/** The row after an event; the same object if it changes nothing that a list shows. */
-export function after(row: Row, event: SessionEvent, heard: number): Row {
-  const status = STATUS[event.name];
-  // Events of a session come in order; what follows its end (a late webhook) does not revive it.
-  if (status === undefined || isOver(row.status)) return row;
-  if (row.status === "ending" && !isOver(status)) return row;
-  return {
-    ...row,
-    status,
-    heard,
-    reason: textOf(event, "reason") ?? (isOver(status) ? row.reason : null),
-    attempt: Math.max(row.attempt, numberOf(event, "attempt") ?? 0),
-    agent: event.name === "session.queued" ? (textOf(event, "agent") ?? row.agent) : row.agent,
-    queued: event.name === "session.queued" ? event.at : row.queued,
-    active: event.name === "session.active" ? (row.active ?? event.at) : row.active,
-    ended: isOver(status) ? event.at : row.ended,
-  };
-}
+/** A batch of actions at work: what they touch is copied once, whatever it is. */
+class Draft {
+  readonly live: Map<string, Row>;
+  #past: Map<string, Row> | null = null;
+  #nameless: Set<string> | null = null;
+  /** Past rows that are new or moved, by id; null: that one is gone. */
+  readonly #moved = new Map<string, Row | null>();
+  #horizon: number;
+  #room: number;
+  changed = false;
 
-/** A row of a page; what events told after the page was asked for stands. */
-function merged(known: Row | undefined, summary: SessionSummary, asked: number): Row {
-  const row: Row = {
-    id: summary.sessionId,
-    userId: summary.userId,
-    agent: summary.agent,
-    status: summary.status,
-    reason: summary.reason,
-    attempt: summary.attempt,
-    created: summary.created,
-    queued: summary.queued,
-    active: summary.active,
-    ended: summary.ended,
-    heard: known?.heard ?? 0,
-  };
-  if (known === undefined || known.heard <= asked) return row;
-  return { ...known, userId: row.userId, agent: known.agent ?? row.agent, created: row.created };
-}
+  constructor(private readonly state: Sessions) {
+    this.live = new Map(state.live);
+    this.#horizon = state.horizon;
+    this.#room = state.room;
+  }
 
-/** Newest first; of one moment by id, as the service does. */
-const before = (a: Row, b: Row): number => b.created - a.created || (a.id < b.id ? 1 : -1);
+  get(id: string): Row | undefined {
+    return this.live.get(id) ?? (this.#past ?? this.state.past).get(id);
+  }
 
-function ordered(rows: ReadonlyMap<string, Row>): string[] {
-  return [...rows.values()].sort(before).map((row) => row.id);
+  put(row: Row): void {
+    const known = this.get(row.id);
+    if (known === row) return;
+    // A page may say that what was taken to be over is not.
+    if (known !== undefined && isOver(known.status) && !isOver(row.status)) this.delete(row.id);
+    this.changed = true;
+    this.#name(row.id, row.userId === null);
+    if (!isOver(row.status)) {
+      this.live.set(row.id, row);
+      return;
+    }
+    this.live.delete(row.id);
+    this.#own().set(row.id, row);
+    if (known === undefined || !isOver(known.status) || known.created !== row.created) this.#moved.set(row.id, row);
+  }
+
+  delete(id: string): void {
+    if (this.get(id) === undefined) return;
+    this.changed = true;
+    this.#name(id, false);
+    this.live.delete(id);
+    if (this.#own().delete(id)) this.#moved.set(id, null);
+  }
+
+  clear(): void {
+    this.changed = true;
+    this.live.clear();
+    for (const id of (this.#past ?? this.state.past).keys()) this.#moved.set(id, null);
+    this.#past = new Map();
+    this.#nameless = new Set();
+    this.unlist();
+  }
+
+  /** A page of the open list was put, and is kept. */
+  reach({ from, to }: Reach): void {
+    this.changed = true;
+    this.#room = Math.max(this.#room, (this.#past ?? this.state.past).size);
+    // What it goes on from may have been forgotten meanwhile: then there is a gap above it.
+    if (this.#horizon <= from) this.#horizon = to;
+  }
+
+  unlist(): void {
+    this.changed = true;
+    this.#room = KEPT_PAST;
+    this.#horizon = Infinity;
+  }
+
+  /** The state after the batch, when the oldest that no list asked for may be forgotten. `now`: when
+   * the latest event happened, Unix seconds; 0: there was none. */
+  done(heard: number, now: number): Sessions {
+    let order = this.#moved.size === 0 ? this.state.order : this.#reordered();
+    if (now > 0 && order.length > this.#room + FORGOTTEN_AT_ONCE) order = this.#forget(order, now);
+    return {
+      live: this.live,
+      past: this.#past ?? this.state.past,
+      order,
+      horizon: this.#horizon,
+      room: this.#room,
+      nameless: this.#nameless ?? this.state.nameless,
+      heard,
+    };
+  }
+
+  /** Those that moved are sorted into the others, which are sorted already. */
+  #reordered(): string[] {
+    const past = this.#own();
+    const added = [...this.#moved.values()].filter((row) => row !== null).sort(before);
+    const order: string[] = [];
+    let next = 0;
+    for (const id of this.state.order) {
+      if (this.#moved.has(id)) continue;
+      const row = past.get(id);
+      if (row === undefined) continue;
+      for (let one = added[next]; one !== undefined && before(one, row) < 0; one = added[next]) {
+        order.push(one.id);
+        next += 1;
+      }
+      order.push(id);
+    }
+    for (const one of added.slice(next)) order.push(one.id);
+    return order;
+  }
+
+  #forget(order: readonly string[], now: number): string[] {
+    const past = this.#own();
+    const kept = order.slice(0, this.#room);
+    const oldest = past.get(kept.at(-1) ?? "");
+    for (const id of order.slice(this.#room)) {
+      const row = past.get(id);
+      if (row?.ended != null && row.ended > now - LATE_S) {
+        kept.push(id);
+        continue;
+      }
+      past.delete(id);
+      this.#name(id, false);
+    }
+    if (oldest !== undefined) this.#horizon = Math.max(this.#horizon, oldest.created);
+    return kept;
+  }
+
+  #own(): Map<string, Row> {
+    this.#past ??= new Map(this.state.past);
+    return this.#past;
+  }
+
+  #name(id: string, isNameless: boolean): void {
+    if ((this.#nameless ?? this.state.nameless).has(id) === isNameless) return;
+    this.#nameless ??= new Set(this.state.nameless);
+    if (isNameless) this.#nameless.add(id);
+    else this.#nameless.delete(id);
+  }
 }
 
 export function reduce(state: Sessions, actions: readonly Action[]): Sessions {
-  const rows = new Map(state.rows);
+  const draft = new Draft(state);
   const heard = state.heard + 1;
-  let moved = false;
-  let changed = false;
-  const put = (row: Row): void => {
-    const known = rows.get(row.id);
-    if (known === row) return;
-    moved ||= known === undefined || known.created !== row.created;
-    changed = true;
-    rows.set(row.id, row);
-  };
+  let now = 0;
   for (const action of actions) {
     if (action.type === "event") {
-      const known = rows.get(action.event.sessionId);
+      const { event } = action;
+      now = Math.max(now, event.at);
+      const known = draft.get(event.sessionId);
       // Of a session that is over and was never listed there is nothing to show.
-      if (known === undefined && STATUS[action.event.name] === undefined) continue;
-      put(after(known ?? fresh(action.event), action.event, heard));
+      if (known === undefined && !isOfList(event)) continue;
+      draft.put(after(known ?? fresh(event), event, heard));
     } else if (action.type === "page") {
-      for (const each of action.sessions) put(merged(rows.get(each.sessionId), each, action.asked));
+      for (const each of action.sessions) draft.put(merged(draft.get(each.sessionId), each, action.asked));
+      if (action.list !== undefined) draft.reach(action.list);
+    } else if (action.type === "listing") {
+      draft.unlist();
     } else if (action.type === "erased") {
-      changed = rows.delete(action.id) || changed;
-      moved = true;
+      draft.delete(action.id);
     } else {
-      rows.clear();
-      changed = moved = true;
+      draft.clear();
     }
   }
-  if (!changed) return state;
-  return { rows, order: moved ? ordered(rows) : state.order, heard };
+  return draft.changed ? draft.done(heard, now) : state;
 }
 
-/** Sessions that only events have told of: who their user is must be asked for. */
-export const unnamed = (state: Sessions): Row[] =>
-  [...state.rows.values()].filter((row) => row.userId === null);
-
 /** The place of each waiting session in the queue, from 1: first come, first served. */
-export function places(rows: Iterable<Row>): ReadonlyMap<string, number> {
-  const waiting = [...rows].filter((row) => row.status === "queued");
+export function places(state: Sessions): ReadonlyMap<string, number> {
+  const waiting = [...state.live.values()].filter((row) => row.status === "queued");
   waiting.sort((a, b) => (a.queued ?? a.created) - (b.queued ?? b.created));
   return new Map(waiting.map((row, n) => [row.id, n + 1]));
 }

@@ -2,7 +2,8 @@
 
 import type { Query } from "../api/client";
 import type { Status } from "../api/types";
-import { isOver, type Row, type Sessions } from "./sessions";
+import { before as newestFirst, type Row } from "./rows";
+import type { Sessions } from "./sessions";
 
 export type Group = "live" | "over" | "failed" | "all";
 
@@ -23,10 +24,12 @@ const STATUSES: Readonly<Record<Group, readonly Status[]>> = {
 /** The longest page that the service gives. */
 export const PAGE = 200;
 
-export const queryOf = (wanted: Wanted, cursor: string | null): Query => ({
+/** `before`: only what was made earlier, Unix seconds; Infinity: all. */
+export const queryOf = (wanted: Wanted, cursor: string | null, before: number): Query => ({
   status: STATUSES[wanted.group],
   agent: wanted.agent,
   search: wanted.search === "" ? null : wanted.search,
+  createdBefore: before === Infinity ? null : before.toFixed(3),
   limit: PAGE,
   cursor,
 });
@@ -39,22 +42,26 @@ export function matches(row: Row, wanted: Wanted): boolean {
   return search === "" || row.id.startsWith(search) || row.userId === search;
 }
 
-/** What is shown, newest first. Of sessions that are over, those back to `horizon` (Unix s): older
- * ones may be known by chance, from another list, and would show with gaps between them. */
-export function shown(state: Sessions, wanted: Wanted, horizon: number): Row[] {
+/** Whether the list is of sessions that are over, which are loaded page by page. */
+export const isPaged = (wanted: Wanted): boolean => wanted.group !== "live";
+
+/** What is shown, newest first. Of sessions that are over, those back to the horizon: older ones may
+ * be known by chance, from another list, and would show with gaps between them. */
+export function shown(state: Sessions, wanted: Wanted): Row[] {
+  const live = [...state.live.values()].filter((row) => matches(row, wanted)).sort(newestFirst);
+  if (!isPaged(wanted)) return live;
   const found: Row[] = [];
+  let next = 0;
   for (const id of state.order) {
-    const row = state.rows.get(id);
-    if (row === undefined || !matches(row, wanted)) continue;
-    if (isOver(row.status) && row.created < horizon) continue;
+    const row = state.past.get(id);
+    if (row === undefined) continue;
+    if (row.created < state.horizon) break;
+    if (!matches(row, wanted)) continue;
+    for (let one = live[next]; one !== undefined && newestFirst(one, row) < 0; one = live[next]) {
+      found.push(one);
+      next += 1;
+    }
     found.push(row);
   }
-  return found;
-}
-
-/** How many of each group are known; what is over is known only as far as it was loaded. */
-export function liveCount(state: Sessions): number {
-  let count = 0;
-  for (const row of state.rows.values()) if (!isOver(row.status)) count += 1;
-  return count;
+  return [...found, ...live.slice(next)];
 }

@@ -6,7 +6,7 @@ import type { Conversation } from "../state/conversation";
 import { bytes, count, duration, money } from "../state/format";
 import { useConsole, useLoaded } from "../live/hooks";
 import { Empty, Facts, Loading, Trouble } from "../parts/small";
-import { isOver } from "../state/sessions";
+import { isOver } from "../state/rows";
 import { Outcome } from "./Outcome";
 import { Recording } from "./Recording";
 

@@ -8,7 +8,7 @@ import { Copyable, Loading, Pill, Sentence, Trouble } from "../parts/small";
 import { clock, moment, NOTHING } from "../state/format";
 import { type Conversation, talkingOf } from "../state/conversation";
 import { type Tab, sessionRoute } from "../state/route";
-import { isOver } from "../state/sessions";
+import { isOver } from "../state/rows";
 import { Controls } from "./Controls";
 import { EndButton, EraseButton } from "./EndButton";
 import { Report } from "./Report";

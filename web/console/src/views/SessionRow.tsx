@@ -3,7 +3,7 @@
 import { memo, type ReactNode } from "react";
 import { Pill } from "../parts/small";
 import { clock, moment, NOTHING, words } from "../state/format";
-import { isOver, type Row } from "../state/sessions";
+import { agentOf, isOver, type Row } from "../state/rows";
 
 interface Props {
   readonly row: Row;
@@ -37,7 +37,7 @@ export const SessionRow = memo(function SessionRow({ row, wide, place, now }: Pr
         <Pill status={row.status} />
         <span className="number">{took}</span>
         <span className="mono ellipsis">{row.id}</span>
-        <span className="faint ellipsis">{why(row, place) || (row.agent ?? "")}</span>
+        <span className="faint ellipsis">{why(row, place) || (agentOf(row) ?? "")}</span>
       </div>
     );
   }
@@ -45,7 +45,7 @@ export const SessionRow = memo(function SessionRow({ row, wide, place, now }: Pr
     <div className="row row-wide">
       <Pill status={row.status} />
       <span className="mono ellipsis">{row.id}</span>
-      <span className="ellipsis">{row.agent ?? NOTHING}</span>
+      <span className="ellipsis">{agentOf(row) ?? NOTHING}</span>
       <span className="ellipsis">{row.userId ?? NOTHING}</span>
       <span className="faint ellipsis">{why(row, place)}</span>
       <span className="number">{began}</span>

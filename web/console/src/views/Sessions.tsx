@@ -8,8 +8,9 @@ import type { AgentsAnswer } from "../api/types";
 import { Empty, Loading, Segmented, Trouble } from "../parts/small";
 import { VirtualList } from "../parts/VirtualList";
 import { type Tab, sessionRoute } from "../state/route";
-import { isOver, places, type Row } from "../state/sessions";
-import { type Group, shown, type Wanted } from "../state/wanted";
+import { isOver, type Row } from "../state/rows";
+import { places } from "../state/sessions";
+import { type Group, isPaged, shown, type Wanted } from "../state/wanted";
 import { Session } from "./Session";
 import { SessionRow } from "./SessionRow";
 
@@ -145,11 +146,12 @@ function Rows({ wanted, chosen, wide, onChoose }: RowsProps): ReactNode {
   const state = useStore(console.sessions);
   const listed = useStore(console.listed);
   const pages = usePages(wanted);
-  const rows = useMemo(() => shown(state, wanted, pages.horizon), [state, wanted, pages.horizon]);
-  const waiting = useMemo(() => places(state.rows.values()), [state]);
+  const rows = useMemo(() => shown(state, wanted), [state, wanted]);
+  const waiting = useMemo(() => places(state), [state]);
   const now = useNow(1);
   const settled = useDeferredValue(rows);
-  const reading = wanted.group === "live" ? !listed : pages.first;
+  const { horizon } = state;
+  const reading = isPaged(wanted) ? horizon === Infinity : !listed;
   if (settled.length === 0) {
     if (pages.error !== null) return <Trouble error={pages.error} again={pages.more} />;
     return reading ? <Loading what="the sessions" /> : <Nothing wanted={wanted} />;
@@ -176,7 +178,7 @@ function Rows({ wanted, chosen, wide, onChoose }: RowsProps): ReactNode {
       />
       <p className="list-foot" role="status">
         {settled.length.toLocaleString("en-US")} {settled.length === 1 ? "session" : "sessions"}
-        {pages.complete ? "" : ", and older ones below"}
+        {!isPaged(wanted) || horizon === -Infinity ? "" : ", and older ones below"}
       </p>
     </>
   );

@@ -4,7 +4,6 @@ import { lazy, type ReactNode, Suspense, useEffect, useRef } from "react";
 import { useConsole, useNow, useRoute, useStore } from "../live/hooks";
 import { Loading } from "../parts/small";
 import { format, type Route, sessionRoute } from "../state/route";
-import { liveCount } from "../state/wanted";
 import { Agents } from "./Agents";
 import { Checks } from "./Checks";
 import { Sessions } from "./Sessions";
@@ -102,7 +101,7 @@ export function Shell({ signOut }: { readonly signOut: (() => void) | null }): R
 
 function LiveCount(): ReactNode {
   const { sessions } = useConsole();
-  const count = liveCount(useStore(sessions));
+  const count = useStore(sessions).live.size;
   return count === 0 ? null : (
     <span className="badge" aria-label={`${count} live`}>
       {count}
