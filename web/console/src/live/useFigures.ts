@@ -1,48 +1,60 @@
-/** Figures of the last hours: counted by the service once, and then kept up by what is told. */
+/** Figures of the last hours: counted by the service, and kept up by what is told between. */
 
 import { useEffect, useState } from "react";
+import { pause } from "../api/follow";
 import type { FiguresAnswer } from "../api/types";
 import { type Action, type Figures, NOTHING, reduce } from "../state/figures";
 import { rowOf } from "../state/sessions";
-import { Store } from "../state/store";
+import { atMostEvery, Store } from "../state/store";
 import type { Console } from "./console";
 import { useConsole, useStore } from "./hooks";
+import { Retry } from "./retry";
 
 export interface Span {
   readonly windowS: number;
   readonly stepS: number;
 }
 
-/** The step that was under way is counted once more when it is over: part of it happened before. */
-const SETTLE_S = 2;
+/** A step is counted once more so long after its end, when all of it is stored: its percentiles were
+ * estimates, and what it cost was not told. At different times for each console. */
+const settleS = (): number => 2 + Math.random() * 8;
+const DRAW_EVERY_MS = 1000;
 
-class FiguresFeed {
-  readonly store = new Store<Figures, Action>(NOTHING, reduce);
-  readonly error = new Store<unknown, unknown>(null, (state, values) => values.at(-1) ?? state);
+export class FiguresFeed {
+  readonly store = new Store<Figures, Action>(NOTHING, reduce, atMostEvery(DRAW_EVERY_MS));
   readonly #stop = new AbortController();
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly retry = new Retry(this.#stop.signal);
+  #stale = new AbortController();
   #clearances: (() => void)[] = [];
 
   constructor(
     private readonly console: Console,
     private readonly span: Span,
+    private readonly settle: () => number = settleS,
   ) {}
 
   start(): void {
-    const { sessions, overview } = this.console;
+    const { sessions, overview, link, epoch } = this.console;
     this.#clearances = [
       this.console.listen((event) => {
         const queuedAt = rowOf(sessions.get(), event.sessionId)?.queued ?? null;
         this.store.dispatch({ type: "event", event, queuedAt });
       }),
       overview.subscribe(() => this.#now()),
+      link.subscribe(() => {
+        if (link.get().state === "live") this.retry.again();
+      }),
+      epoch.subscribe(() => {
+        this.#stale.abort();
+        this.retry.again();
+      }),
     ];
-    void this.#count(true);
+    // It ends by being stopped, which raises.
+    this.#follow().catch(() => undefined);
   }
 
   stop(): void {
     this.#stop.abort();
-    clearTimeout(this.#timer);
     for (const clear of this.#clearances) clear();
   }
 
@@ -53,18 +65,17 @@ class FiguresFeed {
     this.store.dispatch({ type: "now", at, slots: slots.used, waiting: queue.waiting });
   }
 
-  async #count(again: boolean): Promise<void> {
+  async #follow(): Promise<void> {
     const { windowS, stepS } = this.span;
-    try {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      this.#stale = new AbortController();
       const query = { window: windowS, step: stepS };
-      const answer = await this.console.client.get<FiguresAnswer>("/api/figures", query, this.#stop.signal);
+      const answer = await this.retry.until(() => this.console.client.get<FiguresAnswer>("/api/figures", query, signal));
       this.store.dispatch({ type: "counted", answer, windowS });
       this.#now();
-      if (!again) return;
-      const leftS = stepS - (answer.to % stepS) + SETTLE_S;
-      this.#timer = setTimeout(() => void this.#count(false), leftS * 1000);
-    } catch (error) {
-      if (!this.#stop.signal.aborted) this.error.dispatch(error);
+      const leftS = stepS - (answer.to % stepS) + this.settle();
+      await pause(leftS, AbortSignal.any([signal, this.#stale.signal]));
     }
   }
 }
@@ -72,7 +83,7 @@ class FiguresFeed {
 const NOBODY = new Store<Figures, Action>(NOTHING, reduce);
 const NO_ERROR = new Store<unknown, unknown>(null, (state) => state);
 
-export function useFigures(span: Span): { figures: Figures; error: unknown } {
+export function useFigures(span: Span): { figures: Figures; error: unknown; again: () => void } {
   const console = useConsole();
   const [feed, setFeed] = useState<FiguresFeed | null>(null);
   const { windowS, stepS } = span;
@@ -83,6 +94,6 @@ export function useFigures(span: Span): { figures: Figures; error: unknown } {
     return () => fresh.stop();
   }, [console, windowS, stepS]);
   const figures = useStore(feed?.store ?? NOBODY);
-  const error = useStore(feed?.error ?? NO_ERROR);
-  return { figures, error };
+  const error = useStore(feed?.retry.error ?? NO_ERROR);
+  return { figures, error, again: () => feed?.retry.again() };
 }

@@ -23,14 +23,14 @@ const SPANS: Readonly<Record<Window, Span>> = {
 export default function Overview(): ReactNode {
   const overview = useStore(useConsole().overview);
   const [window, setWindow] = useState<Window>("hour");
-  const { figures, error } = useFigures(SPANS[window]);
+  const { figures, error, again } = useFigures(SPANS[window]);
   return (
     <div className="page overview">
       <div className="page-head">
         <h1>Overview</h1>
         <Segmented label="How far back" choices={WINDOWS} value={window} onChange={setWindow} />
       </div>
-      {error !== null && figures.steps.length === 0 && <Trouble error={error} />}
+      {error !== null && <Trouble error={error} again={again} />}
       {overview === null ? <Loading what="the fleet" /> : <Numbers overview={overview} figures={figures} />}
       {figures.steps.length > 0 && <Charts figures={figures} limit={overview?.slots.limit ?? null} />}
       {overview !== null && <Fleet overview={overview} />}

@@ -27,18 +27,20 @@ const TABS: readonly { readonly tab: Tab; readonly label: string }[] = [
 ];
 
 export function Session({ id, tab }: { readonly id: string; readonly tab: Tab }): ReactNode {
-  const { conversation, error } = useSession(id);
+  const { conversation, error, again } = useSession(id);
   const { session } = conversation;
   return (
     <section className="session" aria-label={`Session ${id}`}>
       <a className="back" href="#/sessions">
         All sessions
       </a>
-      {error !== null && session === null && <Trouble error={error} />}
+      {error !== null && session === null && <Trouble error={error} again={again} />}
       {error === null && session === null && <Loading what="the session" />}
       {session !== null && (
         <>
-          <Head session={session} talking={talkingOf(conversation)} />
+          <Head session={session} talking={talkingOf(conversation)}>
+            {error !== null && <Trouble error={error} again={again} />}
+          </Head>
           <Tabs id={id} tab={tab} />
           <div className="panel" role="tabpanel" id="panel" aria-labelledby={`tab-${tab}`} tabIndex={0}>
             <Panel tab={tab} conversation={conversation} session={session} />
@@ -73,9 +75,11 @@ interface HeadProps {
   readonly session: SessionAnswer;
   /** The agent that has the conversation now, or had it last. */
   readonly talking: string | null;
+  /** What is wrong with what is shown. */
+  readonly children: ReactNode;
 }
 
-function Head({ session, talking }: HeadProps): ReactNode {
+function Head({ session, talking, children }: HeadProps): ReactNode {
   const over = isOver(session.status);
   const now = useNow(1, !over);
   const [listening, setListening] = useState(false);
@@ -124,6 +128,7 @@ function Head({ session, talking }: HeadProps): ReactNode {
           <EraseButton sessionId={session.sessionId} />
         </div>
       )}
+      {children}
       {listening && !over && (
         <Suspense fallback={<Loading what="LiveKit's client" />}>
           <Listen sessionId={session.sessionId} />
