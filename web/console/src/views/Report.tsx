@@ -1,6 +1,6 @@
 /** What came of a session: its outcome, figures, cost and sound. */
 
-import { type ReactNode, useEffect } from "react";
+import { type ReactNode, useEffect, useRef } from "react";
 import type { ReportAnswer, SessionAnswer } from "../api/types";
 import type { Conversation } from "../state/conversation";
 import { bytes, count, duration, money } from "../state/format";
@@ -18,21 +18,33 @@ interface Props {
 export function Report({ session, conversation }: Props): ReactNode {
   const console = useConsole();
   const id = session.sessionId;
-  // What the report says changes with each turn, and once more when it is ready.
-  const what = `${id} ${session.status} ${conversation.turns.length}`;
-  const report = useLoaded(what, (signal) =>
+  const report = useLoaded(id, (signal) =>
     console.client.get<ReportAnswer>(`/api/sessions/${id}/report`, {}, signal),
   );
   const { again } = report;
+  // What the report says changes with each turn, and once more when it is ready. What is there stays
+  // until then: a recording in it may be playing.
+  const state = `${session.status} ${conversation.turns.length}`;
+  const read = useRef(state);
+  useEffect(() => {
+    if (read.current === state) return;
+    read.current = state;
+    again();
+  }, [state, again]);
   useEffect(
     () => console.listen((event) => {
       if (event.sessionId === id && (event.name === "report.ready" || event.name === "recording.stored")) again();
     }),
     [console, id, again],
   );
-  if (report.error !== null) return <Trouble error={report.error} again={again} />;
-  if (report.value === null) return <Loading what="the report" />;
-  return <Read report={report.value} conversation={conversation} />;
+  const trouble = report.error !== null && <Trouble error={report.error} again={again} />;
+  if (report.value === null) return trouble || <Loading what="the report" />;
+  return (
+    <>
+      {trouble}
+      <Read report={report.value} conversation={conversation} />
+    </>
+  );
 }
 
 function Read({ report, conversation }: { readonly report: ReportAnswer; readonly conversation: Conversation }): ReactNode {
