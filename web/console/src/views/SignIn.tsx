@@ -1,6 +1,16 @@
-/** Asks for the operator's key. */
+/** Asks for the operator's key. It is to stay in the tab, so browsers and password managers are asked
+ * not to keep it. A browser may offer to all the same: what it offers is the user's to decline. */
 
 import { type FormEvent, type ReactNode, useState } from "react";
+
+/** What 1Password, LastPass, Bitwarden, Proton Pass and Dashlane heed. */
+const NOT_FOR_MANAGERS = {
+  "data-1p-ignore": "",
+  "data-lpignore": "true",
+  "data-bwignore": "",
+  "data-protonpass-ignore": "true",
+  "data-form-type": "other",
+};
 
 interface Props {
   readonly refused: string | null;
@@ -15,13 +25,14 @@ export function SignIn({ refused, onKey }: Props): ReactNode {
   };
   return (
     <main className="sign-in">
-      <form onSubmit={submit} aria-labelledby="sign-in-title">
+      <form onSubmit={submit} autoComplete="off" aria-labelledby="sign-in-title">
         <h1 id="sign-in-title">Console</h1>
         <label htmlFor="key">Secret key</label>
         <input
           id="key"
           type="password"
-          autoComplete="current-password"
+          autoComplete="off"
+          {...NOT_FOR_MANAGERS}
           autoFocus
           required
           value={key}
@@ -34,7 +45,7 @@ export function SignIn({ refused, onKey }: Props): ReactNode {
           Sign in
         </button>
         <p id="key-help" className="faint">
-          One of ASSISTANT_SECRET_KEYS, without its name. It stays in this tab until you sign out or close it.
+          One of ASSISTANT_SECRET_KEYS, without its name. It stays in this tab until you sign out or close it; do not let the browser save it.
         </p>
       </form>
     </main>
