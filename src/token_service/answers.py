@@ -209,6 +209,9 @@ class SessionSummary(Answer):
     reason: str | None
     """Why it ended or failed; null while it lives."""
     agent: str
+    """Whom it was started with; `agent` of the query means this."""
+    talking: str | None
+    """Whom the conversation was given to since; null: to nobody."""
     attempt: int
     created: float
     queued: float | None
@@ -231,6 +234,7 @@ class SessionsAnswer(Answer):
                 status=entry.status,
                 reason=entry.reason,
                 agent=entry.agent,
+                talking=entry.talking,
                 attempt=entry.attempt,
                 created=entry.created_at,
                 queued=entry.queued_at,

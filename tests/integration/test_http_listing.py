@@ -81,6 +81,7 @@ def test_newest_first_page_by_page(http: httpx.Client) -> None:
         "status": "created",
         "reason": None,
         "agent": "assistant",
+        "talking": None,
         "attempt": 0,
         "created": newest["created"],
         "queued": None,
@@ -235,6 +236,31 @@ async def test_sessions_of_the_same_moment(tmp_path: Path) -> None:
             if after is None:
                 break
         assert found == sorted(ids, reverse=True)
+
+
+async def test_who_has_the_conversation(tmp_path: Path) -> None:
+    """A list names the agent that took over, also after the record was written again."""
+    async with running_valkey(tmp_path) as url, connect(url) as redis:
+        store = SessionStore(redis, Bounds(max_bots=5, queue_limit=5, keep_s=60.0))
+        listing, now = SessionListing(redis), time.time()
+
+        async def named() -> tuple[str, str | None]:
+            (entry,) = (await listing.page(Wanted(agent="assistant"), limit=5)).entries
+            return entry.agent, entry.talking
+
+        started = ev.Started(at=now, task_id="t")
+        await store.create(new_session("s"), started, ev.Admitted(at=now), fleet_jobs=1)
+        assert await named() == ("assistant", None)
+        given = [ev.AgentTransferred(at=now, attempt=1, agent=name) for name in ("a", "b")]
+        for event in given:
+            await store.note("s", event)
+        assert await named() == ("assistant", "b")
+        await store.record("s", ev.EndRequested(at=now, reason=Reason.USER_REQUESTED))
+        await store.record("s", ev.Closed(at=now))
+        await store.note("s", ev.AgentSpoke(at=now, attempt=1))
+        assert await named() == ("assistant", "b")
+        await store.note("nobody", given[0])
+        assert await redis.exists(keys.session("nobody")) == 0
 
 
 async def test_the_older_pid_key(tmp_path: Path) -> None:

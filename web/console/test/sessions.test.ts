@@ -50,7 +50,7 @@ describe("events make and change rows", () => {
     expect(row(ending)?.status).toBe("ending");
   });
 
-  it("tells who has the conversation, also of a page that does not", () => {
+  it("tells who has the conversation, by event or by page", () => {
     const state = after(
       told(["session.queued", 2, { agent: "assistant" }], ["session.active", 3]),
       told(["agent.transferred", 4, { agent: "concierge", attempt: 1 }]),
@@ -60,6 +60,7 @@ describe("events make and change rows", () => {
     expect(agentOf(row(state)!)).toBe("concierge");
     // A filter is about whom a session was started with, here as in the service.
     expect(idsOf(state, { ...ALL, group: "live", agent: "assistant" })).toEqual(["s-1"]);
+    expect(agentOf(row(after([page(0, summary({ talking: "storyteller" }))]))!)).toBe("storyteller");
     const over = after(told(["session.queued", 2, { agent: "assistant" }], ["session.ended", 3], ["agent.transferred", 4, { agent: "x" }]));
     expect(agentOf(row(over)!)).toBe("assistant");
   });

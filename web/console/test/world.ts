@@ -16,6 +16,7 @@ export const summary = (changes: Partial<SessionSummary> = {}): SessionSummary =
   status: "active",
   reason: null,
   agent: "assistant",
+  talking: null,
   attempt: 1,
   created: 100,
   queued: 100,

@@ -564,6 +564,7 @@ export interface components {
         /** @description A session in a list. */
         readonly SessionSummary: {
             readonly active: number | null;
+            /** @description Whom it was started with; `agent` of the query means this. */
             readonly agent: string;
             readonly attempt: number;
             readonly created: number;
@@ -573,6 +574,8 @@ export interface components {
             readonly reason: string | null;
             readonly sessionId: string;
             readonly status: components["schemas"]["State"];
+            /** @description Whom the conversation was given to since; null: to nobody. */
+            readonly talking: string | null;
             readonly userId: string;
         };
         readonly Slots: {

@@ -3,6 +3,7 @@
 | key | type | holds | written by | expires |
 |---|---|---|---|---|
 | `session:{id}` | hash | the record, a field each (older names) | save.lua | retention after end |
+| its field `talking` | | whom the conversation was given to | note.lua | with the record |
 | `session:{id}:events` | stream | what happened, bounded | save.lua, note.lua | with the record |
 | `session:{id}:items` | list | what was said and done, bounded | item.lua | with the record |
 | `session:{id}:report` | hash | parts of its report | archive.py | with the record |

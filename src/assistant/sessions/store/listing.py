@@ -25,6 +25,7 @@ _FIELDS = (
     "status",
     "reason",
     "agent",
+    "talking",
     "attempt",
     "createdAt",
     "queuedAt",
@@ -58,7 +59,9 @@ class Entry:
     user_id: str
     status: State
     reason: str | None
+    #: Whom it was started with, and whom the conversation was given to since; None: to nobody.
     agent: str
+    talking: str | None
     attempt: int
     created_at: float
     queued_at: float | None
@@ -203,6 +206,7 @@ def _entry(session_id: str, row: _Row | None) -> Entry | None:
         status=State(row["status"]),
         reason=row["reason"],
         agent=agent,
+        talking=row["talking"],
         attempt=int(row["attempt"] or 0),
         created_at=created_at,
         queued_at=_time(row["queuedAt"]),

@@ -7,10 +7,12 @@
 --       6 events kept in the outbox
 --       7 JSON object: what the event adds to the totals of the session's agent (see tally.py)
 --       8 prefix of those totals   9 seconds to keep the minute's figures
+--      10 agent that has the conversation from now on, "": as before
 
 local left = redis.call("PTTL", KEYS[1])
 if left == -2 then return end
 tell({KEYS[2], KEYS[3], KEYS[4]}, {ARGV[4], ARGV[5], ARGV[6]}, ARGV[1], ARGV[2], ARGV[3], left)
+if ARGV[10] ~= "" then redis.call("HSET", KEYS[1], "talking", ARGV[10]) end
 if ARGV[7] == "{}" then return end
 local agent = redis.call("HGET", KEYS[1], "agent") or ""
 for name, amount in pairs(cjson.decode(ARGV[7])) do

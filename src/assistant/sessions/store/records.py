@@ -155,6 +155,7 @@ class SessionStore:
     async def note(self, session_id: str, event: ev.Event) -> None:
         """Add an event that changes nothing to the session's timeline, if there is a session."""
         entry = codec.encode_event(event)
+        talking = event.agent if isinstance(event, ev.AgentTransferred) else ""
         with translated():
             await self._note(
                 keys=[
@@ -175,6 +176,7 @@ class SessionStore:
                     json.dumps(tally_of_turn(event)),
                     TURN,
                     MINUTE_KEEP_S,
+                    talking,
                 ],
             )
 

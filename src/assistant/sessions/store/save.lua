@@ -51,6 +51,12 @@ for name, value in pairs(fields) do
   flat[#flat + 1] = name
   flat[#flat + 1] = value
 end
+-- Written by note.lua, and no part of the record.
+local talking = redis.call("HGET", KEYS[1], "talking")
+if talking then
+  flat[#flat + 1] = "talking"
+  flat[#flat + 1] = talking
+end
 local was_active = redis.call("HEXISTS", KEYS[1], "activeAt") == 1
 redis.call("DEL", KEYS[1])
 redis.call("HSET", KEYS[1], unpack(flat))

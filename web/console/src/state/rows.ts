@@ -87,7 +87,7 @@ export function merged(known: Row | undefined, summary: SessionSummary, asked: n
     id: summary.sessionId,
     userId: summary.userId,
     agent: summary.agent,
-    talking: known?.talking ?? null,
+    talking: summary.talking ?? known?.talking ?? null,
     status: summary.status,
     reason: summary.reason,
     attempt: summary.attempt,
