@@ -44,6 +44,7 @@ let page: TalkPage | null = null;
 let conversation: Conversation | null = null;
 let answers = new Answers();
 let following: AbortController | null = null;
+let talks = 0;
 let typed = 0;
 let held: Reading[] = [];
 let settled = false;
@@ -122,6 +123,8 @@ function warm(url: string): void {
 
 async function talk(microphone: boolean): Promise<void> {
   if (live(state)) return;
+  talks += 1;
+  const mine = talks;
   conversation = null;
   settled = false;
   following?.abort();
@@ -137,11 +140,11 @@ async function talk(microphone: boolean): Promise<void> {
   try {
     known = await load();
   } catch (error) {
-    happen({ type: "failed", problem: offline(error), at: performance.now() });
+    if (mine === talks) happen({ type: "failed", problem: offline(error), at: performance.now() });
     return;
   }
-  // The person may have given up while the page was still asking.
-  if (!live(state)) return;
+  // The person may have given up while the page was still asking, and even begun anew.
+  if (mine !== talks || !live(state)) return;
   const api = new SessionApi(known.key, randomId(), userId());
   conversation = new Conversation(api, known.startTimeout, panel.sound, {
     event: happen,
