@@ -16,6 +16,7 @@ import type { Choice, SessionAnswer, SessionApi } from "./api";
 import type { Sound } from "./devices";
 import type { SessionEvent } from "./events";
 import { microphoneAllowed, openMicrophone } from "./microphone";
+import { Patience } from "./patience";
 import type { Event, Place, Problem } from "./session";
 import { Speaker } from "./speaker";
 import { MAX_TURN_CHARS, printable, type Reading, type Who } from "./transcript";
@@ -34,10 +35,6 @@ const CHAT_TOPIC = "lk.chat";
 
 /** How often the session is asked about while its agent is awaited. */
 const POLL_S = 1;
-/** The service judges the start itself; the page gives up only when that verdict is overdue. */
-const START_GRACE_S = 5;
-/** Nobody stays in line for longer than this without being told. */
-const LONGEST_WAIT_S = 900;
 /** After a disconnect the record may need a moment to say why; then the page says what it knows. */
 const EXPLAIN_TRIES = 3;
 const EXPLAIN_PAUSE_S = 0.6;
@@ -265,23 +262,18 @@ export class Conversation {
   async #awaitAgent(): Promise<void> {
     if (this.#awaiting) return;
     this.#awaiting = true;
-    const patienceS = this.startTimeoutS + START_GRACE_S;
-    const began = performance.now();
-    let deadline = began + patienceS * 1000;
+    const patience = new Patience(this.startTimeoutS, performance.now());
     try {
       while (!this.#closed && !this.#agentHere) {
         await sleep(POLL_S);
         if (this.#closed || this.#agentHere) return;
-        const session = await this.#ask();
-        if (session !== null && this.#concluded(session)) return;
-        const place = session?.place ?? null;
-        this.#tell({ type: "placed", place });
-        const now = performance.now();
-        if (place !== null) deadline = now + patienceS * 1000;
-        if (now > deadline || now - began > LONGEST_WAIT_S * 1000) {
-          this.#fail({ kind: "late", afterS: Math.round((now - began) / 1000) });
-          return;
+        const session = await this.#ask(patience);
+        if (session !== null) {
+          if (this.#concluded(session)) return;
+          this.#tell({ type: "placed", place: session.place });
         }
+        const problem = patience.exhausted(performance.now());
+        if (problem !== null) return this.#fail(problem);
       }
     } finally {
       this.#awaiting = false;
@@ -289,10 +281,13 @@ export class Conversation {
   }
 
   /** The session's record; null when it cannot be had now, which alone is no reason to stop. */
-  async #ask(): Promise<SessionAnswer | null> {
+  async #ask(patience?: Patience): Promise<SessionAnswer | null> {
     try {
-      return await this.api.status(this.#abort.signal);
-    } catch {
+      const session = await this.api.status(this.#abort.signal);
+      patience?.answered(session.place, performance.now());
+      return session;
+    } catch (error) {
+      patience?.unanswered(asProblem(error), performance.now());
       return null;
     }
   }
