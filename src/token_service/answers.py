@@ -330,6 +330,9 @@ class TalkAgent(Answer):
     name: str
     title: str
     voices: tuple[str, ...]
+    """Those that the page may choose from."""
+    voice: str | None
+    """The one of them that the agent speaks with unasked; null: its own is none of them."""
     default: bool
 
 

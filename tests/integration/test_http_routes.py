@@ -316,7 +316,7 @@ def test_talk(http: httpx.Client) -> None:
     body = http.get("/api/talk").json()
     assert set(body) == {"key", "agents", "startTimeout", "url"}
     assert (body["key"], body["startTimeout"]) == (None, 30)
-    assert {"name", "title", "voices", "default"} == set(body["agents"][0])
+    assert {"name", "title", "voices", "voice", "default"} == set(body["agents"][0])
     assert [agent["default"] for agent in body["agents"]].count(True) == 1
 
 

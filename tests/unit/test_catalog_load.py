@@ -82,7 +82,13 @@ def test_small_file_is_valid(tmp_path: Path) -> None:
         ("en",),
     )
     assert catalog.known_voices("inworld") == ("Ashley", "Dennis", "her", "his")
-    assert catalog.listed() == (ListedAgent("helper", "Helper", "en-US", ("her",), default=True),)
+    assert catalog.listed() == (
+        ListedAgent("helper", "Helper", "en-US", ("her",), voice="her", default=True),
+    )
+    # Its own voice is nothing that a page may choose, and is not told to pages.
+    file.write_text(SMALL.replace("[her]", "[his]"))
+    (listed,) = Catalog.load(str(file)).listed()
+    assert (listed.voices, listed.voice) == (("his",), None)
 
 
 DETECTORS = "'english', 'multilingual', 'stt', 'v1-mini', 'vad'"

@@ -120,6 +120,7 @@ function agents(value: unknown): AgentChoice[] {
       name,
       title: text(item["title"]) ?? name,
       voices: voices.filter((voice): voice is string => typeof voice === "string"),
+      voice: text(item["voice"]),
       default: item["default"] === true,
     };
   });

@@ -72,10 +72,10 @@ export class View {
   /** Offers the voices of the agent that is chosen now. */
   offerVoices(agents: readonly AgentChoice[], chosen: string | null): void {
     const agent = agents.find((each) => each.name === this.agent.value);
-    const voices = agent?.voices ?? [];
+    const voices = (agent?.voices ?? []).filter((each) => each !== agent?.voice);
     this.voice.replaceChildren(option("", "Its usual one"), ...voices.map((each) => option(each, each)));
     this.voice.value = chosen !== null && voices.includes(chosen) ? chosen : "";
-    this.#voiceField.hidden = voices.length < 2;
+    this.#voiceField.hidden = voices.length === 0;
     this.#choices.hidden = this.#nothingToChoose;
     this.#chosenTitle = agent?.title ?? "Assistant";
     this.callChosen();

@@ -56,10 +56,10 @@ afterEach(() => new Promise((resolve) => server.close(resolve)));
 
 describe("the calls", () => {
   it("read what the page may offer, and leave out what is not well formed", async () => {
-    answer({ key: null, agents: [{ name: "a", title: "A", voices: ["v", 7], default: true }, {}], startTimeout: 30 });
+    answer({ key: null, agents: [{ name: "a", title: "A", voices: ["v", 7], voice: "v", default: true }, {}], startTimeout: 30 });
     expect(await talkPage(null)).toEqual({
       key: null,
-      agents: [{ name: "a", title: "A", voices: ["v"], default: true }],
+      agents: [{ name: "a", title: "A", voices: ["v"], voice: "v", default: true }],
       startTimeout: 30,
       url: null,
     });

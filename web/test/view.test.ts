@@ -6,8 +6,8 @@ import { View } from "../src/view";
 
 const HOSTILE = `<img src=x onerror="window.pwned = true"><script>window.pwned = true</script>`;
 const AGENTS: AgentChoice[] = [
-  { name: "assistant", title: "Assistant", voices: ["Ashley", "Dennis"], default: true },
-  { name: "tutor", title: HOSTILE, voices: [], default: false },
+  { name: "assistant", title: "Assistant", voices: ["Ashley", "Dennis"], voice: null, default: true },
+  { name: "tutor", title: HOSTILE, voices: [], voice: null, default: false },
 ];
 const STARTED: State = next(IDLE, { type: "start", microphone: true });
 const TALKING: State = next(STARTED, { type: "agent", state: "listening", at: 0 });
@@ -33,7 +33,7 @@ describe("the page", () => {
   it("shows the service's own words, titles and voices as text", () => {
     const view = new View();
     view.offer(
-      [...AGENTS, { name: "x", title: "x", voices: [HOSTILE, "b"], default: false }],
+      [...AGENTS, { name: "x", title: "x", voices: [HOSTILE, "b"], voice: null, default: false }],
       { agent: "x", voice: null },
     );
     const problem = { kind: "refused", status: 400, code: "odd", detail: HOSTILE, retryAfterS: null } as const;
@@ -75,6 +75,19 @@ describe("the page", () => {
     view.offerVoices(AGENTS, null);
     expect(element("voice-field").hidden).toBe(true);
     expect(view.choice).toEqual({ agent: "tutor", voice: null });
+  });
+
+  it("offers a single voice where it is another than the agent's own, and never its own twice", () => {
+    const view = new View();
+    const offered = (voice: string | null, ...voices: string[]): string[] | null => {
+      view.offer([{ name: "a", title: "A", voices, voice, default: true }], { agent: null, voice: null });
+      const shown = Array.from(view.voice.options, (each) => each.value);
+      return element("choices").hidden ? null : shown;
+    };
+    expect(offered(null, "Dennis")).toEqual(["", "Dennis"]);
+    expect(offered("Ashley", "Ashley", "Dennis")).toEqual(["", "Dennis"]);
+    expect(offered("Ashley", "Ashley")).toBeNull();
+    expect(offered(null)).toBeNull();
   });
 
   it("has one button to start, and mute, end and writing only while they do something", () => {

@@ -65,6 +65,8 @@ class ListedAgent:
     language: str
     voices: tuple[str, ...]
     """What the page may offer to choose; empty: nothing."""
+    voice: str | None
+    """The one of `voices` that it speaks with unasked; None: its own is not among them."""
     default: bool
     """Whether it is the one that a session gets which names none."""
 
@@ -134,7 +136,12 @@ class Catalog:
         """The agents of the talk page, in the file's order."""
         return tuple(
             ListedAgent(
-                name, spec.title, spec.language, spec.public.voices, default=name == self.default
+                name,
+                spec.title,
+                spec.language,
+                spec.public.voices,
+                voice=spec.voice if spec.voice in spec.public.voices else None,
+                default=name == self.default,
             )
             for name, spec in self.agents.items()
             if spec.public is not None and spec.public.listed

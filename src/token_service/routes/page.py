@@ -68,6 +68,7 @@ class PageRoutes:
                         name=agent.name,
                         title=agent.title,
                         voices=agent.voices,
+                        voice=agent.voice,
                         default=agent.default,
                     )
                     for agent in self._catalogs.now.listed()

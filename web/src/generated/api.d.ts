@@ -668,6 +668,9 @@ export interface components {
             readonly default: boolean;
             readonly name: string;
             readonly title: string;
+            /** @description The one of them that the agent speaks with unasked; null: its own is none of them. */
+            readonly voice: string | null;
+            /** @description Those that the page may choose from. */
             readonly voices: readonly string[];
         };
         readonly TalkAnswer: {
