@@ -10,7 +10,7 @@ PYTEST := $(PY) -m pytest -n 2 --dist loadfile
 EXTRAS := --extra local --extra dev --extra turn-detector --extra deepgram --extra cartesia
 
 .DEFAULT_GOAL := help
-.PHONY: help setup web types up call test quick check bench format schema lock clean
+.PHONY: help setup web types up call test quick check bench screenshots format schema lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z%-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ bench: setup web ## the product beside its peers: every row of docs/benchmarks.m
 
 bench-%: setup web ## a row of it (bench-1b), its page anew (bench-page), a quick look (bench-smoke)
 	@$(PY) -m bench $* $(ARGS)
+
+screenshots: setup web ## each state of both pages, light and dark, phone and desktop; ARGS="talk ended"
+	@$(PY) -m tests.screenshots $(ARGS)
 
 format: setup ## rewrite the Python files in the project's format
 	$(PY) -m ruff format .

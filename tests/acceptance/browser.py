@@ -11,7 +11,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Page, Request, async_playwright
+from playwright.async_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    ViewportSize,
+    async_playwright,
+)
 
 from assistant.rehearsal.speech import Speech, silence, speak
 from tests.acceptance.asking import MAX_ASKS
@@ -20,6 +27,8 @@ from tests.timing import scaled
 PROBE = (Path(__file__).parent / "pages" / "probe.js").read_text()
 AXE = (Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js").read_text()
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+DESKTOP = ViewportSize(width=1280, height=720)
+PHONE = ViewportSize(width=390, height=844)
 MOST_TABS = 15
 LAUNCH_WITHIN_S = 30.0
 ACTION_WITHIN_S = 10.0
@@ -179,9 +188,14 @@ class Visit:
 
 
 @asynccontextmanager
-async def visit(browser: Browser, url: str, folder: Path) -> AsyncIterator[Visit]:
-    """Opens `url` in a fresh profile; on failure leaves a screenshot in `folder`."""
-    context = await browser.new_context(locale="en-US")
+async def visit(
+    browser: Browser, url: str, folder: Path, *, scale: float = 1
+) -> AsyncIterator[Visit]:
+    """Opens `url` in a fresh profile; on failure leaves a screenshot in `folder`.
+
+    `scale`: pixels of a screenshot to one of the page.
+    """
+    context = await browser.new_context(locale="en-US", viewport=DESKTOP, device_scale_factor=scale)
     context.set_default_timeout(scaled(ACTION_WITHIN_S) * 1000)
     await context.add_init_script(PROBE)
     page = await context.new_page()

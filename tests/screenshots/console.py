@@ -1,0 +1,65 @@
+"""The console's views, with two conversations that run and one that is over."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from playwright.async_api import expect
+
+from assistant.rehearsal.scenario import Call
+from tests.acceptance.asking import A_JOKE, THE_TIME, asks_aloud
+from tests.acceptance.browser import chromium, visit
+from tests.acceptance.system import System
+from tests.screenshots.shots import Shots
+from tests.timing import scaled
+
+SHOWN_S = 20.0
+TABS = ("Conversation", "Timeline", "Report", "Webhooks")
+VIEWS = {
+    "overview": "Workers",
+    "agents": "Hotel concierge",
+    "webhooks": "Webhooks",
+    "checks": "redis",
+}
+Lead = Callable[[System, Shots, Path], Awaitable[None]]
+
+
+async def views(system: System, shots: Shots, folder: Path) -> None:
+    """Each view and each tab of a session, while it runs and when it is over."""
+    async with system.service() as service:
+        async with Call(service, user_id="cleo", config={"agent": "storyteller"}) as past:
+            await past.agent_joins()
+            await past.greeting()
+            await past.end()
+        async with (
+            chromium(None) as browser,
+            visit(
+                browser, f"{system.service_url}/console#/sessions", folder, scale=shots.scale
+            ) as console,
+            Call(service, user_id="ada") as ada,
+            Call(service, user_id="bruno", config={"agent": "concierge"}) as bruno,
+        ):
+
+            async def shown(text: str | re.Pattern[str]) -> None:
+                found = console.page.locator("#main").get_by_text(text).first
+                await expect(found).to_be_visible(timeout=scaled(SHOWN_S) * 1000)
+
+            for call in (ada, bruno):
+                await call.agent_joins()
+                await call.greeting()
+            await asyncio.gather(asks_aloud(ada, THE_TIME), asks_aloud(bruno, A_JOKE))
+            await asks_aloud(ada, A_JOKE)
+            await shots.take(console, "sessions")
+            await console.page.locator(f"#option-{ada.session_id}").click()
+            await shown("with ada")
+            for tab in TABS:
+                await console.page.get_by_role("tab", name=tab).click()
+                await shots.take(console, f"session-{tab.lower()}")
+            for view, text in VIEWS.items():
+                await console.page.goto(f"{system.service_url}/console#/{view}")
+                await shown(text)
+                await shots.take(console, view)
+
+
+STATES: dict[str, Lead] = {"views": views}
