@@ -31,7 +31,7 @@ UNDERSTOOD_WITHIN_S = ANSWER_WITHIN_S + (MAX_ASKS - 1) * AGAIN_AFTER_S
 # What the answer must add to the sound received; the spoken time of day adds about 0.35.
 SPOKEN_ENERGY = 0.1
 TIMING = re.compile(
-    r"Answered in \d\.\d\d s \(transcript .* s, end of turn .* s, model .* s, voice .* s\)"
+    r"Answered in \d\.\d\d\ss \(transcript .*\ss, end of turn .*\ss, model .*\ss, voice .*\ss\)"
 )
 HOSTILE = '<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>'
 

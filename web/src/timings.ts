@@ -36,7 +36,7 @@ export function timing(event: SessionEvent): Timing | null {
   };
 }
 
-export const secondsWords = (tookS: number): string => `${tookS.toFixed(2)} s`;
+export const secondsWords = (tookS: number): string => `${tookS.toFixed(2)}\u00a0s`;
 
 /**
  * "Answered in 0.55 s (transcript 0.33 s, end of turn 0.50 s, model 0.09 s, voice 0.12 s)": the

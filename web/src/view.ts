@@ -53,6 +53,16 @@ export class View {
   #agentTitle = "Assistant";
   #chosenTitle = "Assistant";
   #fixed: Choice | null = null;
+  #following = true;
+
+  constructor() {
+    this.#transcript.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = this.#transcript;
+      this.#following = scrollHeight - scrollTop - clientHeight < FOLLOW_PX;
+    });
+    // A phone's keyboard takes half of the room: who was at the end stays there.
+    new ResizeObserver(() => this.#follow()).observe(this.#transcript);
+  }
 
   /** Shows that closing ends the conversation, where the page around drops the frame. */
   closeEnds(): void {
@@ -112,7 +122,9 @@ export class View {
   /** `turns` that were said, and the middle one of the response times; null: none was measured. */
   show(state: State, turns: number, median: number | null): void {
     const running = live(state);
+    const over = state.phase === "ended" || state.phase === "error";
     document.body.dataset["live"] = String(running);
+    document.body.dataset["over"] = String(over);
     document.body.dataset["seen"] = String(running || turns > 0);
     this.#status.dataset["state"] = state.phase;
     this.#status.dataset["reconnecting"] = String(state.reconnecting);
@@ -124,7 +136,6 @@ export class View {
     setText(this.#headline, headline(state));
     this.#legend.hidden = !running;
     this.#privacy.hidden = state.phase !== "idle";
-    const over = state.phase === "ended" || state.phase === "error";
     this.composer.hidden = over;
     this.message.placeholder = running ? "Write a message" : "Or write a message";
     this.#keep.hidden = !over || turns === 0;
@@ -191,7 +202,6 @@ export class View {
   }
 
   turn(turn: Turn): void {
-    const following = this.#following;
     let element = this.#turns.get(turn.id);
     if (element === undefined) {
       element = this.#newTurn(turn);
@@ -204,14 +214,13 @@ export class View {
     element.setAttribute("aria-busy", String(!turn.final));
     const words = element.querySelector(".words");
     if (words !== null) setText(words, turn.text);
-    if (following) this.#transcript.scrollTop = this.#transcript.scrollHeight;
+    this.#follow();
   }
 
   /** Writes beside a turn how long it took. */
   timing(id: string, words: string): void {
     const element = this.#turns.get(id);
     if (element === undefined) return;
-    const following = this.#following;
     let line = element.querySelector(".timing");
     if (line === null) {
       line = document.createElement("p");
@@ -219,7 +228,7 @@ export class View {
       element.append(line);
     }
     setText(line, words);
-    if (following) this.#transcript.scrollTop = this.#transcript.scrollHeight;
+    this.#follow();
   }
 
   /** Shows or hides what `timing` wrote. */
@@ -244,11 +253,12 @@ export class View {
   clearTranscript(): void {
     this.keepOnly(new Set());
     this.#empty.hidden = false;
+    this.#following = true;
   }
 
-  get #following(): boolean {
-    const { scrollHeight, scrollTop, clientHeight } = this.#transcript;
-    return scrollHeight - scrollTop - clientHeight < FOLLOW_PX;
+  /** Keeps the end in sight of who has not scrolled away from it. */
+  #follow(): void {
+    if (this.#following) this.#transcript.scrollTop = this.#transcript.scrollHeight;
   }
 
   #newTurn(turn: Turn): HTMLElement {

@@ -22,10 +22,10 @@ describe("response times", () => {
 
   it("are told as the whole and its parts; what was not measured is left out", () => {
     expect(timingWords(turn(SPOKEN) as Timing)).toBe(
-      "Answered in 0.84 s (transcript 0.12 s, end of turn 0.30 s, model 0.18 s, voice 0.14 s)",
+      "Answered in 0.84\u00a0s (transcript 0.12\u00a0s, end of turn 0.30\u00a0s, model 0.18\u00a0s, voice 0.14\u00a0s)",
     );
     const typed = turn({ turn: 2, interrupted: true, llm_ttft_s: 0.2, tts_ttfb_s: "fast" });
-    expect(timingWords(typed as Timing)).toBe("model 0.20 s, interrupted");
+    expect(timingWords(typed as Timing)).toBe("model 0.20\u00a0s, interrupted");
   });
 
   it("are numbered on when another agent takes over and counts from 1", () => {

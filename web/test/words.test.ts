@@ -117,7 +117,7 @@ describe("endings in words", () => {
     expect(figures(ended, 7, 0.8444)).toEqual([
       { name: "Duration", value: "2 min 5 s" },
       { name: "Turns", value: "7" },
-      { name: "Typical response", value: "0.84 s" },
+      { name: "Typical response", value: "0.84\u00a0s" },
     ]);
     expect(figures(ended, 1, null).map((each) => each.name)).toEqual(["Duration", "Turn"]);
     expect(figures({ ...ended, lasted: null }, 0, null)).toEqual([]);
