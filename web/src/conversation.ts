@@ -17,7 +17,7 @@ import type { Sound } from "./devices";
 import type { SessionEvent } from "./events";
 import { microphoneAllowed, openMicrophone } from "./microphone";
 import { Patience } from "./patience";
-import type { Event, Place, Problem } from "./session";
+import { conclusion, type Event, type Place, type Problem } from "./session";
 import { Speaker } from "./speaker";
 import { MAX_TURN_CHARS, printable, type Reading, type Who } from "./transcript";
 import { asProblem, MediaError } from "./troubles";
@@ -295,16 +295,10 @@ export class Conversation {
   /** Closes by what the record says, if it says that the session is over. */
   #concluded(session: SessionAnswer): boolean {
     if (this.#closed) return true;
-    const { status, reason, detail } = session;
-    if (status === "failed") {
-      this.#fail({ kind: "failed", reason, detail });
-      return true;
-    }
-    if (status === "ended") {
-      this.#over({ type: "ended", reason, at: performance.now() });
-      return true;
-    }
-    return false;
+    const event = conclusion(session, performance.now());
+    if (event?.type === "failed") this.#fail(event.problem);
+    else if (event !== null) this.#over(event);
+    return event !== null;
   }
 
   /** The room is gone: asks the service why, and else says what the media server said. */

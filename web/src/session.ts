@@ -149,6 +149,23 @@ export function next(state: State, event: Event): State {
   }
 }
 
+/** What the service keeps of a session, as far as it tells how the session ended. */
+export interface Ending {
+  readonly status: string;
+  readonly reason: string | null;
+  readonly detail: string | null;
+}
+
+/** What a page that has not ended its session makes of the service's word; null: it goes on. */
+export function conclusion(ending: Ending, at: number): Event | null {
+  const { status, reason, detail } = ending;
+  if (status === "failed") return { type: "failed", problem: { kind: "failed", reason, detail }, at };
+  if (status !== "ended") return null;
+  // Who is still here has not left: it is the connection that did.
+  if (reason === "user_left") return { type: "failed", problem: { kind: "lost" }, at };
+  return { type: "ended", reason, at };
+}
+
 const over = (state: State, how: Partial<State>): State => ({
   ...state,
   reconnecting: false,

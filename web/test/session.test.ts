@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { attended, type Event, IDLE, live, next, type State } from "../src/session";
+import { attended, conclusion, type Event, IDLE, live, next, type State } from "../src/session";
 
 const after = (...events: Event[]): State => events.reduce(next, IDLE);
 const START: Event = { type: "start", microphone: true };
@@ -74,6 +74,16 @@ describe("the state of a conversation", () => {
   it("ignores a second start while one is running", () => {
     const running = after(START, CONNECTED);
     expect(next(running, START)).toBe(running);
+  });
+
+  it("ends by the service's word, and takes its own leaving for a lost connection", () => {
+    const said = (status: string, reason: string | null): Event | null =>
+      conclusion({ status, reason, detail: "why" }, 7);
+    for (const status of ["queued", "dispatching", "active"]) expect(said(status, null)).toBeNull();
+    expect(said("ended", "max_duration")).toEqual({ type: "ended", reason: "max_duration", at: 7 });
+    expect(said("ended", "user_left")).toEqual({ type: "failed", problem: { kind: "lost" }, at: 7 });
+    const problem = { kind: "failed", reason: "queue_timeout", detail: "why" };
+    expect(said("failed", "queue_timeout")).toEqual({ type: "failed", problem, at: 7 });
   });
 
   it("says when it lives and when somebody attends", () => {
