@@ -3,7 +3,7 @@
 import asyncio
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,8 @@ from tests.timing import scaled
 
 PROBE = (Path(__file__).parent / "pages" / "probe.js").read_text()
 AXE = (Path(__file__).parents[2] / "web" / "node_modules" / "axe-core" / "axe.min.js").read_text()
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+Scheme = Literal["light", "dark"]
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 DESKTOP = ViewportSize(width=1280, height=720)
 PHONE = ViewportSize(width=390, height=844)
 MOST_TABS = 15
@@ -56,17 +57,22 @@ def chromium_program() -> str:
 
 
 async def microphone_file(
-    path: Path, *, text: str | None, after_s: float, again_after_s: float | None = None
+    path: Path,
+    *,
+    text: str | None,
+    after_s: float,
+    again_after_s: float | None = None,
+    times: int = MAX_ASKS,
 ) -> Path:
     """A WAV with `text` spoken `after_s` seconds after its begin; None: silence alone.
 
-    With `again_after_s` it is said up to `MAX_ASKS` times, so long after one another: the file
-    can't know whether it was understood. Whom that would disturb mutes the microphone.
+    With `again_after_s` it is said so many `times`, so long after one another: the file can't
+    know whether it was understood. Whom that would disturb mutes the microphone.
     """
     sound = [silence(after_s)]
     if text is not None:
         words = (await speak(text)).samples
-        for _ in range(1 if again_after_s is None else MAX_ASKS):
+        for _ in range(1 if again_after_s is None else times):
             # The silence behind the words lets the file end later than the recogniser's turn.
             sound += [words, silence(again_after_s or 1.0)]
     Speech(np.concatenate(sound)).save_wav(path)
@@ -147,9 +153,9 @@ class Visit:
         await found.wait_for(timeout=scaled(within_s) * 1000)
         return await found.inner_text()
 
-    async def accessible(self) -> None:
+    async def accessible(self, schemes: Sequence[Scheme] = SCHEMES) -> None:
         """Fails with what axe-core finds wrong with the page as it is now, light and dark."""
-        for scheme in SCHEMES:
+        for scheme in schemes:
             await self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             for frame in self.page.frames:
                 await frame.evaluate(f"globalThis.axe ?? (() => {{ {AXE} }})()")
@@ -163,6 +169,27 @@ class Visit:
                     for node in each["nodes"]
                 ]
                 assert not told, told
+
+    async def fits_a_phone(self, *controls: str) -> None:
+        """On a phone nothing lies beside the screen, the controls are in sight, and axe agrees."""
+        await self.page.set_viewport_size(PHONE)
+        # Whatever lies on it or cuts it off is what a finger at its middle would meet.
+        look = """(selector) => {
+            const all = [...document.querySelectorAll(selector)];
+            return all.length > 0 && all.every((each) => {
+                const { left, right, top, bottom } = each.getBoundingClientRect();
+                const met = document.elementFromPoint((left + right) / 2, (top + bottom) / 2);
+                const inside = left >= 0 && right <= innerWidth && top >= 0;
+                return inside && bottom <= innerHeight && each.contains(met);
+            });
+        }"""
+        for control in controls:
+            await self.wait_for(f"({look})({control!r})", ACTION_WITHIN_S)
+        wide = await self.page.evaluate("document.scrollingElement.scrollWidth")
+        assert wide <= PHONE["width"], f"it scrolls sideways: {wide} pixels"
+        # The colours are those of the desktop.
+        await self.accessible(("light",))
+        await self.page.set_viewport_size(DESKTOP)
 
     async def tab_to(self, selector: str) -> None:
         """Presses the tab key until the element has the focus, as somebody without a mouse does."""

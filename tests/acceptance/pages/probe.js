@@ -7,12 +7,19 @@ globalThis.probe = (() => {
   const LOOK_EVERY_MS = 5;
   const WINDOW_SAMPLES = 512;
 
-  const seen = { clickedAt: null, connectedAt: null, audibleAt: null, violations: [] };
+  const seen = { clickedAt: null, connectedAt: null, audibleAt: null, violations: [], states: [], interim: [] };
   const peers = [];
 
   addEventListener("securitypolicyviolation", (event) => {
     seen.violations.push(`${event.effectiveDirective} ${event.blockedURI}`);
   });
+  // What the talk page shows for a moment only: its states, and the person's words in the making.
+  const passing = (list, value) => value && value !== list.at(-1) && list.push(value);
+  new MutationObserver(() => {
+    passing(seen.states, document.querySelector("#status")?.dataset.state);
+    const words = document.querySelector(".turn[data-who=user][data-final=false] .words");
+    passing(seen.interim, words?.textContent);
+  }).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
   addEventListener("click", () => (seen.clickedAt ??= performance.now()), true);
 
   function listen(track) {
@@ -57,13 +64,15 @@ globalThis.probe = (() => {
   function report() {
     const servers = peers.flatMap((peer) => peer.getConfiguration().iceServers ?? []);
     const elements = [...document.querySelectorAll("audio")];
-    const answered = (path) =>
-      performance.getEntriesByType("resource").find((entry) => entry.name.endsWith(path))?.responseEnd ?? null;
+    const request = (path) =>
+      performance.getEntriesByType("resource").find((entry) => entry.name.endsWith(path));
+    const answered = (path) => request(path)?.responseEnd ?? null;
     return {
       ...seen,
       openedWall: performance.timeOrigin,
       tokenAt: answered("/api/token"),
       startAt: answered("/api/session/start"),
+      startAskedAt: request("/api/session/start")?.startTime ?? null,
       iceServers: servers.flatMap((server) => server.urls),
       sending: peers.flatMap((peer) => peer.getSenders()).flatMap(({ track }) => (track ? [track.label] : [])),
       sinks: elements.map((each) => [each.sinkId, each.volume]),
@@ -71,5 +80,7 @@ globalThis.probe = (() => {
     };
   }
 
-  return { energy, report, seen };
+  const ice = () => peers.map((peer) => peer.iceConnectionState);
+
+  return { energy, ice, report, seen };
 })();
