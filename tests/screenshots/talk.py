@@ -1,7 +1,6 @@
 """The talk page's states, from the first look until it is over, and what goes wrong."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,12 +21,7 @@ from tests.screenshots.shots import Shots
 from tests.timing import scaled
 
 QUESTION_AFTER_S = 8.0
-#: Longer than all pictures of it take.
-LONG_GREETING = (
-    "Hello! I am your voice assistant. You can ask me what time it is, or what the weather will "
-    "be like. I can also tell you a joke, or add numbers up. Just say what you would like to know, "
-    "and interrupt me whenever you please. I am listening while I speak."
-)
+INTO_IT_MS = 1_000
 Lead = Callable[[System, Shots, Path], Awaitable[None]]
 
 
@@ -94,17 +88,19 @@ async def conversation(system: System, shots: Shots, folder: Path) -> None:
 
 
 async def speaking(system: System, shots: Shots, folder: Path) -> None:
-    """The assistant's own voice in the string."""
-
-    async def at_length(route: Route) -> None:
-        body = {**(route.request.post_data_json or {}), "config": {"greeting": LONG_GREETING}}
-        await route.continue_(post_data=json.dumps(body))
-
+    """The assistant's own voice in the string, in the middle of a conversation."""
     async with opened(system, shots, folder) as page:
-        await page.page.route("**/api/session/start", at_length)
         await talk(page)
-        await page.turn("agent", "tell you a joke", GREETING_WITHIN_S)
+        await page.turn("agent", GREETING, GREETING_WITHIN_S)
+        await state_is(page, "listening")
+        await write(page, "What is two plus three?")
+        await page.turn("agent", r"\b5\b", ANSWER_WITHIN_S)
+        await state_is(page, "listening")
+        await write(page, "Tell me a joke.")
         await state_is(page, "speaking")
+        # The pictures are of a voice that is heard, and of one that has said something.
+        await page.page.locator(".turn[data-who=agent]").nth(2).wait_for()
+        await page.page.wait_for_timeout(INTO_IT_MS)
         await shots.take(page, "speaking")
         await page.page.click("#end")
 
