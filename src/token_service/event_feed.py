@@ -12,6 +12,7 @@ from assistant import log
 from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.store import keys
 from assistant.sessions.store.client import connect_blocking, entries_of, translated
+from assistant.sessions.words import Words
 
 BLOCK_S = 5.0  # One empty answer in so long costs nothing.
 READ_ENTRIES = 500
@@ -50,6 +51,7 @@ class Listener:
         self.session_id = session_id
         self.end: End | None = None
         self._waiting: deque[Entry] = deque()
+        self._words: dict[str, Words] = {}
         self._news = asyncio.Event()
 
     def offer(self, entry: Entry) -> None:
@@ -60,13 +62,27 @@ class Listener:
             self._waiting.append(entry)
             self._news.set()
 
+    def hear(self, words: Words) -> None:
+        """Words while they are spoken; of each side the newest are kept until they are taken."""
+        if self.end is None:
+            self._words[words.role] = words
+            self._news.set()
+
+    def take_words(self) -> list[Words]:
+        words = list(self._words.values())
+        self._words.clear()
+        return words
+
     def close(self, why: End) -> None:
         self.end = self.end or why
         self._news.set()
 
     async def next(self, timeout_s: float) -> list[Entry]:
-        """What came meanwhile; empty when nothing did within `timeout_s`, or after the end."""
-        if not self._waiting and self.end is None:
+        """What came meanwhile; empty when nothing did within `timeout_s`, or after the end.
+
+        Empty too when there are words to be taken.
+        """
+        if not self._waiting and not self._words and self.end is None:
             self._news.clear()
             try:
                 async with asyncio.timeout(timeout_s):

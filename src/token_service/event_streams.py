@@ -16,8 +16,9 @@ from assistant.sessions.store.client import translated
 from token_service import sse
 from token_service.auth import Caller
 from token_service.event_feed import End, Entry, EventFeed, Listener
-from token_service.public_events import ENDS, RECORDED, published
+from token_service.public_events import ENDS, RECORDED, published, spoken
 from token_service.stream_places import StreamPlaces
+from token_service.words_feed import WordsFeed
 
 HISTORY_ENTRIES = 500  # read at once
 START = "0-0"
@@ -48,9 +49,12 @@ class _Row:
 class EventStreams:
     """Streams of this replica."""
 
-    def __init__(self, redis: Redis, feed: EventFeed, timing: Timing | None = None) -> None:
+    def __init__(
+        self, redis: Redis, feed: EventFeed, words: WordsFeed, timing: Timing | None = None
+    ) -> None:
         self._redis = redis
         self._feed = feed
+        self._words = words
         self._timing = timing or Timing()
         self._places = StreamPlaces()
 
@@ -60,13 +64,14 @@ class EventStreams:
         return self._places.taken
 
     async def open(
-        self, session: Session | None, caller: Caller, *, after: str | None
+        self, session: Session | None, caller: Caller, *, after: str | None, partials: bool = False
     ) -> "EventStream | None":
         """A stream about one session, or about all (None); whoever gets it closes it.
 
         `after`: the id of the last event that the reader has; None: all of a session, or of all
-        sessions what comes. A public caller sees it as web pages do. Returns None if the session
-        is over and there is nothing more to say.
+        sessions what comes. A public caller sees it as web pages do. `partials`: with words of the
+        one session while they are spoken. Returns None if the session is over and there is nothing
+        more to say.
 
         Raises:
             TooManyStreamsError: there is no place now.
@@ -79,9 +84,12 @@ class EventStreams:
         except BaseException:
             give_back()
             raise
+        if partials:
+            self._words.follow(listener)
 
         def close() -> None:
             self._feed.leave(listener)
+            self._words.leave(listener)
             give_back()
 
         stream = EventStream(
@@ -166,7 +174,8 @@ class EventStream:
         until = time.monotonic() + self.timing.life_s
         while time.monotonic() < until and not self._over:
             entries = await self._listener.next(self.timing.heartbeat_s)
-            if not entries:
+            partials = self._listener.take_words()
+            if not entries and not partials:
                 if self._listener.end is not None:
                     yield sse.comment(f"{self._listener.end}; resume")
                     return
@@ -177,6 +186,9 @@ class EventStream:
                 break
             for chunk in self._told(rows):
                 yield chunk
+            for words in partials:
+                event = spoken(self._listener.session_id or "", words)
+                yield sse.frame(event.name, event.streamed())
         yield sse.comment("the session is over" if self._over else "resume")
 
     async def _history(self) -> AsyncGenerator[bytes]:

@@ -136,9 +136,9 @@ OPERATIONS = (
         summary="A session's events as they happen, until its end; 204 when it is over",
         answer=None,
         session_key=True,
-        query=("lastEventId",),
+        query=("lastEventId", "partials"),
         tells=answers.EventAnswer,
-        problems=(*_STREAM, "session_not_found", "record_unreadable"),
+        problems=(*_STREAM, "forbidden", "session_not_found", "record_unreadable"),
     ),
     Operation(
         method="get",

@@ -1,13 +1,15 @@
 """Which events leave the house, under which name, and with which of their facts. Pure.
 
 Only what is listed here goes out: never a prompt or a configuration; what was said goes out in
-`conversation.item` alone.
+`conversation.item` alone, and, where somebody asks for it, while it is said in PARTIAL.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+
+from assistant.sessions.words import Words
 
 ENDS = frozenset({"session.ended", "session.failed"})
 
@@ -68,6 +70,8 @@ _RULES: Mapping[str, _Rule] = {
 #: How a job is handed over inside; of no use to anybody else.
 INTERNAL = frozenset({"agent.received", "agent.launched", "agent.claimed"})
 
+#: Words while they are spoken: told by a session's stream alone, and stored nowhere.
+PARTIAL = "conversation.partial"
 RECORDED = frozenset(_RULES)
 NAMES = frozenset(rule.name or name for name, rule in _RULES.items())
 
@@ -114,3 +118,11 @@ def published(
     shown = rule.page if page else (*rule.page, *rule.backend)
     facts = {name: data[name] for name in shown if data.get(name) is not None}
     return PublicEvent(session_id, rule.name or recorded, float(data["at"]), facts)
+
+
+def spoken(session_id: str, words: Words) -> PublicEvent:
+    """Words while they are spoken, as backends that ask for them see them."""
+    facts = {"id": words.id, "role": words.role, "text": words.text, "attempt": words.attempt}
+    if words.item is not None:
+        facts["item"] = words.item
+    return PublicEvent(session_id, PARTIAL, words.at, facts)

@@ -44,6 +44,7 @@ from token_service.reloading import keep_current
 from token_service.service import Parts, SessionService
 from token_service.settings import ServiceSettings
 from token_service.tokens import Minter
+from token_service.words_feed import WordsFeed
 
 BACKLOG = 2048
 # A connection that is open but idle costs a few kB; callers' pools then find it still there.
@@ -142,6 +143,7 @@ async def serve(
     )
     archive = Archive(redis)
     feed = EventFeed(blocking_client(settings.redis_url))
+    words = WordsFeed(blocking_client(settings.redis_url))
     deliverer = Deliverer(
         Outbox(redis), settings.webhooks, allow_internal=settings.webhooks_allow_internal
     )
@@ -157,7 +159,7 @@ async def serve(
         metrics=Metrics(
             figures, fleet, max_bots=settings.max_bots, queue_limit=settings.queue_limit
         ),
-        streams=EventStreams(redis, feed),
+        streams=EventStreams(redis, feed, words),
         deliveries=deliveries,
         archive=archive,
         recordings=recordings,
@@ -184,6 +186,7 @@ async def serve(
         async with gateway, asyncio.TaskGroup() as group:
             reconciling = group.create_task(reconciler.run(), name="reconciler")
             following = group.create_task(feed.run(), name="event feed")
+            hearing = group.create_task(words.run(), name="words")
             showing = group.create_task(board.run(), name="overview")
             delivering = group.create_task(deliverer.run(), name="webhooks")
             announcing = group.create_task(announce_reports(archive), name="reports")
@@ -197,6 +200,7 @@ async def serve(
             for task in (
                 reconciling,
                 following,
+                hearing,
                 showing,
                 delivering,
                 announcing,

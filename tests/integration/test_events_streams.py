@@ -23,6 +23,8 @@ from starlette.routing import Route
 from assistant.local_stack.ports import HOST
 from assistant.sessions.store import keys
 from assistant.sessions.store.client import connect
+from assistant.sessions.store.words import WordsChannel
+from assistant.sessions.words import Words
 from tests.integration.events_world import (
     ENDED,
     LIVED,
@@ -44,6 +46,7 @@ from token_service.routes.context import SESSION_KEY_HEADER
 from token_service.routes.events import EventRoutes
 from token_service.settings import ApiKey
 from token_service.stream_places import MAX_STREAMS_PER_ADDRESS, MAX_STREAMS_PER_SESSION
+from token_service.words_feed import WordsFeed
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -94,7 +97,8 @@ async def serving(
 ) -> AsyncIterator[Served]:
     """The two routes, without keys if none are given."""
     redis, feed = connect(url), EventFeed(blocking_client(url))
-    streams = EventStreams(redis, feed, timing)
+    words = WordsFeed(blocking_client(url))
+    streams = EventStreams(redis, feed, words, timing)
     routes = EventRoutes(streams, make_store(redis), authenticator or Authenticator((), ()))
     app = Starlette(
         routes=[
@@ -107,6 +111,7 @@ async def serving(
     config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
     server = uvicorn.Server(config)
     following = asyncio.create_task(feed.run(), name="feed")
+    hearing = asyncio.create_task(words.run(), name="words")
     running = asyncio.create_task(server.serve(sockets=[listener]), name="uvicorn")
     port = listener.getsockname()[1]
     try:
@@ -121,7 +126,8 @@ async def serving(
         server.should_exit = True
         await running
         following.cancel()
-        await asyncio.gather(following, return_exceptions=True)
+        hearing.cancel()
+        await asyncio.gather(following, hearing, return_exceptions=True)
         await redis.aclose()
 
 
@@ -261,6 +267,60 @@ async def test_a_slow_reader_is_cut_off(redis: Redis, valkey: str) -> None:
                 assert time.monotonic() - began < scaled(20)
 
 
+async def test_words_are_told_while_they_are_spoken(redis: Redis, valkey: str) -> None:
+    """To who asks for them, and to nobody else; nobody can read them up, and none are told to no
+    one: a job learns that nobody listens.
+    """
+    store, channel = make_store(redis), WordsChannel(redis)
+
+    def words(text: str, item: str | None = None) -> Words:
+        return Words(id="user-1-1", role="user", text=text, item=item, attempt=1, at=7.5)
+
+    async def watched() -> bool:
+        return await channel.publish("a", words("Are you there?")) == 1
+
+    async def unwatched() -> bool:
+        return await channel.publish("a", words("Are you there?")) == 0
+
+    async with serving(valkey) as served:
+        await live(store, "a")
+        assert await unwatched()
+        watching = f"{served.of('a')}?partials=true"
+        async with reading(watching) as reader, reading(served.of("a")) as other:
+            last = (await reader.take(len(LIVED)))[-1]
+            await other.take(len(LIVED))
+            await until(watched)
+            first = await reader.next()
+            assert first is not None
+            assert (first.name, first.id) == ("conversation.partial", None)
+            said = {"id": "user-1-1", "role": "user", "text": "Are you there?", "attempt": 1}
+            name = "conversation.partial"
+            assert first.data == {"sessionId": "a", "name": name, "at": 7.5, "data": said}
+            await channel.publish("a", words("I am here.", item="item-1"))
+            await channel.publish("b", words("Somebody else."))
+            became = await reader.next()
+            while became is not None and "item" not in became.data["data"]:
+                became = await reader.next()  # asked twice whether it was there
+            assert became is not None
+            assert became.data["data"] == said | {"text": "I am here.", "item": "item-1"}
+            await turn(store, "a", 2)
+            for each in (reader, other):
+                following = await each.next()
+                assert following is not None
+                assert following.name == "turn.completed"
+        await until(unwatched)
+        async with reading(watching, after=last.id) as reader:
+            assert [one.name for one in await reader.take(1)] == ["turn.completed"]
+        assert "there?" not in str([await redis.xrange(key) for key in await _streams(redis)])
+        async with httpx.AsyncClient() as client:
+            for wrong in (f"{served.of('a')}?partials=maybe", f"{served.all}?partials=true"):
+                assert (await client.get(wrong)).status_code == 422
+
+
+async def _streams(redis: Redis) -> list[str]:
+    return [key async for key in redis.scan_iter(_type="stream")]
+
+
 async def test_a_gap_is_told(redis: Redis, valkey: str) -> None:
     """Who comes back too late is told that something may be missing, and gets what is kept."""
     store = make_store(redis)
@@ -387,6 +447,13 @@ async def test_without_redis_the_stream_ends_and_can_be_resumed(tmp_path: Path) 
                 following = await reader.next()
             assert following is not None
             assert (following.name, following.data["data"]["turn"]) == ("turn.completed", 7)
+            heard = Words(id="u", role="user", text="Back", item=None, attempt=1, at=1.0)
+
+            async def watched() -> bool:
+                return await WordsChannel(redis).publish("a", heard) == 1
+
+            async with reading(f"{served.of('a')}?partials=true"):
+                await until(watched)
             await redis.aclose()
             await serving_here.__aexit__(None, None, None)
     finally:

@@ -87,7 +87,7 @@ def test_reports_and_recordings_are_for_backends(stack: Stack, talk: tuple[str, 
     session_id, session_key = talk
     base = f"/api/sessions/{session_id}"
     with stack.client(PAGE_KEY) as page:
-        for what in ("report", "recording"):
+        for what in ("report", "recording", "events?partials=true"):
             answer = page.get(f"{base}/{what}", headers={"X-Session-Key": session_key})
             refused(answer, 403, "forbidden")
     with stack.client(BACKEND_KEY) as backend:

@@ -61,6 +61,7 @@ PURE = (
     "assistant.sessions.errors",
     "assistant.sessions.minutes",
     "assistant.sessions.tally",
+    "assistant.sessions.words",
     "assistant.sessions.store.codec",
     "assistant.sessions.store.keys",
     "assistant.sessions.store.server",

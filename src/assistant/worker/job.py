@@ -28,6 +28,7 @@ from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect, connect_blocking
 from assistant.sessions.store.commands import BLOCK_S, CommandReader, CommandStore
 from assistant.sessions.store.records import Bounds, SessionStore
+from assistant.sessions.store.words import WordsChannel
 from assistant.sessions.usage import Spent, together
 from assistant.worker import pipeline, prompt_signals, stages
 from assistant.worker.control import Control
@@ -44,6 +45,7 @@ from assistant.worker.process.setup import Kit, kit_of
 from assistant.worker.record.books import Books
 from assistant.worker.record.discretion import Discretion
 from assistant.worker.record.journal import Journal
+from assistant.worker.record.live_words import LiveWords
 from assistant.worker.record.recorder import recorder_for
 from assistant.worker.record.reporter import Reporter
 from assistant.worker.record.teller import Teller
@@ -95,6 +97,7 @@ class SessionJob:
         self._archive = Archive(self._redis)
         self._reporter = Reporter(self._store, self._archive)
         self._teller = Teller(self._reporter, metadata, worker=kit.worker)
+        self._words = LiveWords(WordsChannel(self._redis), self._teller)
         blocking = connect_blocking(settings.redis_url, block_s=BLOCK_S)
         self._control = Control(
             CommandStore(self._redis), CommandReader(blocking, metadata.session), self._teller
@@ -232,6 +235,7 @@ class SessionJob:
                 user_identity=session.user_id,
                 equipped=self._team.equipped,
                 has_voice=self._voice is not None,
+                spoken=self._words.spoken,
             ),
             session_host=False,
             record=recording,
@@ -308,6 +312,8 @@ class SessionJob:
     ) -> Books:
         """Everything that follows the conversation beside the SDK."""
         Journal(self._teller).follow(conversation)
+        self._words.follow(conversation)
+        self._keep_running(self._words.run(), "live words")
         Introduction(self._ctx.room).follow(conversation)
         spending.follow(conversation)
         self._books = Books(

@@ -12,6 +12,7 @@ from livekit.agents import (
     TurnHandlingOptions,
     room_io,
 )
+from livekit.agents.voice import io
 from livekit.agents.voice.agent_session import SessionConnectOptions
 from livekit.agents.voice.turn import PreemptiveGenerationOptions, UserTurnLimitOptions
 
@@ -80,10 +81,12 @@ def room_options(
     user_identity: str | None,
     equipped: Callable[[], Awaitable[Any]],
     has_voice: bool = False,
+    spoken: io.TextOutput | None = None,
 ) -> room_io.RoomOptions:
     """How the conversation uses its room; None: it listens to whoever comes first.
 
     What is typed is answered once `equipped` returns. `has_voice`: it has an output already.
+    `spoken` gets the agent's words as the room does: as they are heard.
     """
     silent: dict[str, Any] = {"audio_input": False, "audio_output": False}
     # At the recognizer's own rate there is nothing to resample on the way to it, which would hold
@@ -102,6 +105,7 @@ def room_options(
         **given(participant_identity=user_identity),
         **(silent if spec.modality == "text" else heard),
         text_input=_typed(equipped),
+        text_output=room_io.TextOutputOptions(next_in_chain=spoken),
         # The service decides when a session is over; a reload of the page must not end it.
         close_on_disconnect=False,
     )

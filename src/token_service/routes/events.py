@@ -12,7 +12,7 @@ from token_service.auth import Authenticator, Caller
 from token_service.errors import QueryInvalidError
 from token_service.event_streams import EventStreams
 from token_service.routes.context import SESSION_KEY_HEADER, caller_of
-from token_service.routes.query import check_names
+from token_service.routes.query import check_names, matching
 from token_service.sse import EventStreamResponse
 
 LAST_EVENT_ID_HEADER = "Last-Event-ID"
@@ -20,6 +20,7 @@ LAST_EVENT_ID_HEADER = "Last-Event-ID"
 _STREAM_ID = re.compile(r"[0-9]{1,18}(-[0-9]{1,18})?")
 # Tells a browser not to come back. Source: the HTML standard, "Server-sent events".
 _NO_MORE = 204
+_YES_OR_NO = re.compile("true|false")
 
 
 class EventRoutes:
@@ -32,34 +33,39 @@ class EventRoutes:
 
     async def of_session(self, request: Request) -> Response:
         caller = caller_of(request, self._authenticator)
-        after = _last_event_id(request)
+        after = _last_event_id(request, "partials")
+        partials = matching(request, "partials", _YES_OR_NO, "true or false") == "true"
+        if partials:
+            caller.require_secret()
         session_id = request.path_params["session_id"]
         if not is_session_id(session_id):
             raise SessionNotFoundError(session_id)
         session = await self._store.get(session_id)
         if not caller.owns(session, request.headers.get(SESSION_KEY_HEADER)):
             raise SessionNotFoundError(session_id)
-        return await self._stream(caller, session, after)
+        return await self._stream(caller, session, after, partials=partials)
 
     async def of_all(self, request: Request) -> Response:
         caller = caller_of(request, self._authenticator)
         caller.require_secret()
         return await self._stream(caller, None, _last_event_id(request))
 
-    async def _stream(self, caller: Caller, session: Session | None, after: str | None) -> Response:
-        stream = await self._streams.open(session, caller, after=after)
+    async def _stream(
+        self, caller: Caller, session: Session | None, after: str | None, *, partials: bool = False
+    ) -> Response:
+        stream = await self._streams.open(session, caller, after=after, partials=partials)
         if stream is None:
             return Response(status_code=_NO_MORE)
         return EventStreamResponse(stream, send_timeout_s=stream.timing.send_timeout_s)
 
 
-def _last_event_id(request: Request) -> str | None:
+def _last_event_id(request: Request, *others: str) -> str | None:
     """Of the header, which browsers send when they come back, or else of the query.
 
     Raises:
         QueryInvalidError: it is not an id of ours.
     """
-    check_names(request, {"lastEventId"})
+    check_names(request, {"lastEventId", *others})
     shown = request.headers.get(LAST_EVENT_ID_HEADER) or request.query_params.get("lastEventId")
     if not shown:
         return None

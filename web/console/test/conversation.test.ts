@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type Action, type Conversation, EMPTY, reduce, turnsByItem } from "../src/state/conversation";
+import { type Action, type Conversation, EMPTY, growing, reduce, turnsByItem } from "../src/state/conversation";
 import { waitOf } from "../src/state/latency";
 import { event, item, session } from "./world";
 
@@ -126,5 +126,41 @@ describe("what a wait was made of", () => {
 
   it("is never negative, though the transcript came after the decision", () => {
     expect(parts({ transcription_delay_s: 0.8, end_of_turn_delay_s: 0.5 })[0]).toEqual(["transcription", 500]);
+  });
+});
+
+describe("words while they are spoken", () => {
+  const words = (id: string, role: string, text: string, item: string | null = null): Parameters<typeof event> => [
+    "conversation.partial",
+    101,
+    { id, role, text, attempt: 1, ...(item === null ? {} : { item }) },
+  ];
+  const texts = (state: Conversation): string[] => growing(state).map((line) => line.text);
+
+  it("grow in one line a side, and leave everything else as it is", () => {
+    const before = after(told(["conversation.item", 100, { id: "i-0", role: "user", text: "Hello." }]));
+    const state = reduce(before, told(words("u-2", "user", "What"), words("a-1", "assistant", "Wel"), words("u-2", "user", "What is")));
+    expect(texts(state)).toEqual(["What is", "Wel"]);
+    expect(state.items).toBe(before.items);
+  });
+
+  it("give way to the item that they became, in whichever order both come", () => {
+    const item = told(["conversation.item", 102, { id: "i-1", role: "user", text: "What is it?" }]);
+    const last = told(words("u-1", "user", "What is it", "i-1"));
+    const line = told(words("u-1", "user", "What is"));
+    for (const state of [after(line, item), after(line, item, line), after(line, item, last), after(line, last, item)]) {
+      expect(texts(state)).toEqual([]);
+      expect(texts(reduce(state, told(words("u-2", "user", "And"))))).toEqual(["And"]);
+    }
+    expect(texts(after(line, last))).toEqual(["What is it"]);
+  });
+
+  it("stay when another line's item comes, and go when nothing became of them", () => {
+    const next = after(told(words("a-1", "assistant", "One", "i-1"), words("a-2", "assistant", "Two", "i-2")));
+    const state = reduce(next, told(["conversation.item", 102, { id: "i-1", role: "assistant", text: "One" }]));
+    expect(texts(state)).toEqual(["Two"]);
+    expect(texts(reduce(state, told(words("a-2", "assistant", ""))))).toEqual([]);
+    expect(texts(reduce(state, told(words("a-1", "assistant", ""))))).toEqual(["Two"]);
+    expect(texts(reduce(state, told(["agent.lost", 103, { attempt: 1 }])))).toEqual([]);
   });
 });

@@ -10,6 +10,7 @@
 | `session:{id}:commands` | stream | what its job is to do | command_*.lua | at the end |
 | `session:{id}:control` | hash | what they came to | command_*.lua | at the end |
 | `session:{id}:logs` | list | the same as lines, bounded (older) | save.lua | with the record |
+| `session:{id}:words` | channel | what is being said, while it is | words.py | never stored |
 | `agent:{id}:pid` | string | the active agent's process (older) | save.lua | with the agent |
 | `assistant:events` | stream | the same over all sessions, bounded | same | with the last record |
 | `assistant:outbox` | stream | events to be delivered | save.lua, note.lua | OUTBOX_KEEP_S |
@@ -70,6 +71,11 @@ def session_commands(session_id: str) -> str:
 
 def session_control(session_id: str) -> str:
     return f"session:{session_id}:control"
+
+
+def session_words(session_id: str) -> str:
+    """A channel, not a key."""
+    return f"session:{session_id}:words"
 
 
 def session_logs(session_id: str) -> str:

@@ -25,6 +25,14 @@ class Discretion:
     def keeps_words(self) -> bool:
         return self.record != "none"
 
+    @property
+    def tells_live(self) -> bool:
+        """Whether words may be told before they are all said.
+
+        Not where they are redacted: the first digits of a number are no number yet.
+        """
+        return self.keeps_words and not self.redact
+
     def item(self, item: Item) -> Item | None:
         """The item as it may be kept and told, with bounded texts; None: it may not.
 

@@ -70,7 +70,7 @@ export class SessionFeed {
     // From the first event: what is known of them already is told twice, and kept once.
     await follow(
       this.console.client,
-      `${this.#path}/events`,
+      `${this.#path}/events?partials=true`,
       "0",
       { frames: (frames) => this.#hear(frames), state: () => undefined },
       this.#stop.signal,

@@ -30,14 +30,32 @@ export interface Conversation {
   readonly items: readonly ItemAnswer[];
   /** Items that are not kept any more. */
   readonly dropped: number;
+  /** What either side is saying; at most one line each. */
+  readonly lines: readonly Line[];
 }
+
+/** Words while they are spoken, until the item comes that they became. */
+export interface Line {
+  readonly id: string;
+  readonly role: string;
+  readonly text: string;
+  readonly at: number;
+  /** The item that it became; null: it grows, or nobody said. */
+  readonly item: string | null;
+  /** Its item came: whatever is still told of it is late. */
+  readonly over: boolean;
+}
+
+const PARTIAL = "conversation.partial";
+/** Whoever was speaking does so no more. */
+const SILENCES: ReadonlySet<string> = new Set(["agent.lost", "session.ended", "session.failed"]);
 
 export type Action =
   | { readonly type: "session"; readonly session: SessionAnswer }
   | { readonly type: "items"; readonly items: readonly ItemAnswer[]; readonly dropped: number }
   | { readonly type: "event"; readonly event: SessionEvent };
 
-export const EMPTY: Conversation = { session: null, entries: [], turns: [], items: [], dropped: 0 };
+export const EMPTY: Conversation = { session: null, entries: [], turns: [], items: [], dropped: 0, lines: [] };
 
 /** Names that the record and the streams give to the same thing. */
 const PUBLIC: Readonly<Record<string, string>> = { "agent.unseen": "agent.left" };
@@ -84,6 +102,22 @@ export function itemOf(event: SessionEvent): ItemAnswer | null {
   };
 }
 
+/** The lines after words were told. */
+function spoken(lines: readonly Line[], event: SessionEvent): readonly Line[] {
+  const id = textOf(event, "id");
+  const role = textOf(event, "role");
+  if (id === null || role === null) return lines;
+  const before = lines.find((line) => line.role === role);
+  const grows = before?.id === id;
+  if (grows && before.over) return lines;
+  const others = lines.filter((line) => line.role !== role);
+  const text = textOf(event, "text") ?? "";
+  if (text === "") return grows ? others : lines;
+  const item = textOf(event, "item");
+  if (grows) return lines.map((line) => (line === before ? { ...line, text, item } : line));
+  return [...others, { id, role, text, at: event.at, item, over: false }];
+}
+
 const momentOf = (item: ItemAnswer): number => item.startedAt ?? item.at;
 
 class Draft {
@@ -92,20 +126,29 @@ class Draft {
   readonly items: Map<string, ItemAnswer>;
   session: SessionAnswer | null;
   dropped: number;
+  lines: readonly Line[];
 
   constructor(state: Conversation) {
     this.session = state.session;
     this.dropped = state.dropped;
+    this.lines = state.lines;
     this.entries = new Map(state.entries.map((entry) => [keyOf(entry), entry]));
     this.turns = new Map(state.turns.map((turn) => [`${turn.attempt}/${turn.turn}`, turn]));
     this.items = new Map(state.items.map((item) => [item.id, item]));
   }
 
   tell(event: SessionEvent): void {
+    if (event.name === PARTIAL) {
+      this.lines = spoken(this.lines, event);
+      return;
+    }
     if (event.name === "conversation.item") {
       const item = itemOf(event);
       // What is stored is longer than what an event may hold.
-      if (item !== null && !this.items.has(item.id)) this.items.set(item.id, item);
+      if (item !== null && !this.items.has(item.id)) {
+        this.items.set(item.id, item);
+        if (item.tool === null) this.#came(item);
+      }
       return;
     }
     if (event.name === "turn.completed") {
@@ -113,9 +156,17 @@ class Draft {
       this.turns.set(`${turn.attempt}/${turn.turn}`, turn);
       return;
     }
+    if (SILENCES.has(event.name)) this.lines = [];
     const entry = { name: PUBLIC[event.name] ?? event.name, at: event.at, data: event.data };
     const key = keyOf(entry);
     if (!this.entries.has(key)) this.entries.set(key, entry);
+  }
+
+  /** An item's line is over, also one that nobody said to have become it. */
+  #came(item: ItemAnswer): void {
+    this.lines = this.lines.map((line) =>
+      line.role === item.role && (line.item === null || line.item === item.id) ? { ...line, over: true } : line,
+    );
   }
 
   done(): Conversation {
@@ -125,6 +176,7 @@ class Draft {
       turns: [...this.turns.values()].sort((a, b) => a.at - b.at),
       items: [...this.items.values()].sort((a, b) => momentOf(a) - momentOf(b)),
       dropped: this.dropped,
+      lines: this.lines,
     };
   }
 }
@@ -137,6 +189,11 @@ const told = (sessionId: string, entry: TimelineEntry): SessionEvent => ({
 });
 
 export function reduce(state: Conversation, actions: readonly Action[]): Conversation {
+  if (actions.every((action) => action.type === "event" && action.event.name === PARTIAL)) {
+    // They come often, and change nothing else.
+    const lines = actions.reduce((all, action) => (action.type === "event" ? spoken(all, action.event) : all), state.lines);
+    return lines === state.lines ? state : { ...state, lines };
+  }
   const draft = new Draft(state);
   for (const action of actions) {
     if (action.type === "event") {
@@ -151,6 +208,13 @@ export function reduce(state: Conversation, actions: readonly Action[]): Convers
     }
   }
   return draft.done();
+}
+
+/** What is being said now, in the order in which it began. */
+export function growing({ lines, items }: Conversation): readonly Line[] {
+  return lines
+    .filter((line) => !line.over && (line.item === null || !items.some((item) => item.id === line.item)))
+    .sort((a, b) => a.at - b.at);
 }
 
 /** The agent that has the conversation: whom it was given to last, or whom it began with. */

@@ -2,7 +2,7 @@
 
 import { memo, type ReactNode, useLayoutEffect, useMemo, useRef } from "react";
 import type { ItemAnswer } from "../api/types";
-import { type Conversation, type Turn, turnsByItem } from "../state/conversation";
+import { type Conversation, growing, type Line, type Turn, turnsByItem } from "../state/conversation";
 import { clock, duration } from "../state/format";
 import { PARTS, waitOf } from "../state/latency";
 import { transcriptOf } from "../state/text";
@@ -25,6 +25,7 @@ export function Transcript({ conversation, live }: Props): ReactNode {
   const near = useRef(true);
   const { items, dropped } = conversation;
   const turns = useMemo(() => turnsByItem(conversation), [conversation]);
+  const lines = live ? growing(conversation) : [];
   const since = conversation.session?.times.active ?? items[0]?.at ?? 0;
 
   useLayoutEffect(() => {
@@ -38,9 +39,9 @@ export function Transcript({ conversation, live }: Props): ReactNode {
   }, [live]);
   useLayoutEffect(() => {
     if (live && near.current) end.current?.scrollIntoView({ block: "nearest" });
-  }, [items, live]);
+  }, [items, conversation.lines, live]);
 
-  if (items.length === 0) {
+  if (items.length === 0 && lines.length === 0) {
     if (!live) return <Empty title="Nothing was said" />;
     return <Empty title="Nothing was said yet">Words appear here as they are spoken.</Empty>;
   }
@@ -58,7 +59,23 @@ export function Transcript({ conversation, live }: Props): ReactNode {
       {items.map((item) => (
         <Item key={item.id} item={item} turn={turns.get(item.id) ?? null} since={since} />
       ))}
+      {lines.map((line) => (
+        <Growing key={line.id} line={line} since={since} />
+      ))}
       <div ref={end} />
+    </div>
+  );
+}
+
+/** What somebody is saying; it is read out when it is said. */
+function Growing({ line, since }: { readonly line: Line; readonly since: number }): ReactNode {
+  return (
+    <div className="said" data-who={line.role} data-growing="true" aria-live="off">
+      <span className="said-at number">{clock(line.at - since)}</span>
+      <div>
+        <span className="said-who">{WHO[line.role] ?? line.role}</span>
+        <p className="said-words">{line.text}</p>
+      </div>
     </div>
   );
 }
