@@ -27,6 +27,14 @@ from assistant.sessions.usage import Spent, Usage
 from tests.acceptance.asking import THE_TIME, asks_aloud
 from tests.acceptance.browser import Visit, chromium, microphone_file, visit
 from tests.acceptance.system import PROJECT, System
+from tests.acceptance.test_live_control import (
+    ANSWER_S,
+    LONG,
+    QUIET_S,
+    STOPS_WITHIN_S,
+    asks,
+    prompt_of,
+)
 from tests.acceptance.test_livekit_js_client import service_for
 from tests.acceptance.test_main_job import settled
 from tests.integration.events_world import SECRET, Receiver, running_receiver
@@ -48,6 +56,14 @@ VIEWS = {
     "checks": "redis",
 }
 RATE_HZ = 48_000
+# Keeps every state of the lines that grow while they are spoken.
+WATCH_LINES = """
+    globalThis.grown = [];
+    new MutationObserver(() => {
+        for (const line of document.querySelectorAll('.said[data-growing="true"]'))
+            grown.push([line.dataset.who, line.querySelector(".said-words").textContent]);
+    }).observe(document.body, { subtree: true, childList: true, characterData: true });
+"""
 
 
 async def accessible(visited: Visit, *, where: str) -> None:
@@ -77,6 +93,57 @@ async def button(visited: Visit, name: str | re.Pattern[str]) -> None:
     await visited.page.get_by_role("button", name=name).first.click()
 
 
+async def orders(console: Visit, words: str, how: str = "Say") -> None:
+    await console.page.get_by_label("What to do with the words").select_option(label=how)
+    await console.page.get_by_role("textbox", name="Words").fill(words)
+    await button(console, "Send")
+
+
+async def silences(console: Visit, call: Call, name: str) -> None:
+    """Has something long said, and presses a button that takes the agent's voice away."""
+    ordered_at = time.monotonic()
+    await orders(console, LONG)
+    await call.caller.wait_for_speech(ANSWER_S, since=ordered_at)
+    press = console.page.get_by_role("button", name=name)
+    await expect(press).to_be_enabled(timeout=scaled(SHOWN_S) * 1000)
+    pressed_at = time.monotonic()
+    await press.click()
+    went_on_s = await call.caller.wait_for_silence(pressed_at, ANSWER_S, quiet_s=QUIET_S)
+    assert went_on_s < STOPS_WITHIN_S, name
+
+
+async def steers(system: System, console: Visit, call: Call) -> None:
+    """Interrupt and mute are heard by the caller; what the agent is told, its model knows."""
+    await silences(console, call, "Interrupt")
+    await shows(console, ".said-note", "Interrupted")
+    await silences(console, call, "Mute agent")
+    mute = console.page.get_by_role("button", name="Mute agent")
+    await expect(mute).to_have_attribute("aria-pressed", "true")
+    await mute.click()
+    await expect(mute).to_have_attribute("aria-pressed", "false")
+    await orders(console, "The order is number 4711.", "Tell the agent")
+    await shows(console, ".told", "The agent knows it.")
+    await orders(console, "You are a captain.", "Instruct")
+    await shows(console, ".told", "It has the new instructions.")
+    await asks(call, "What is two plus three?", "5")
+    prompt = await prompt_of(system, "two plus three")
+    told = [message["content"] for message in prompt if message["role"] == "system"]
+    assert told == ["You are a captain.", "The order is number 4711."]
+
+
+async def takes_along(console: Visit, path: Path) -> None:
+    """The transcript as text, into the clipboard and as a file: the same."""
+    await console.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await button(console, "Copy transcript")
+    await shows(console, ".keep", "Copied")
+    copied = await console.page.evaluate("navigator.clipboard.readText()")
+    assert f"Agent: {ORDER}" in copied
+    async with console.page.expect_download() as kept:
+        await button(console, "Download transcript")
+    await (await kept.value).save_as(path)
+    assert (await asyncio.to_thread(path.read_text)).strip() == copied
+
+
 async def test_an_operator_follows_and_steers_a_conversation(
     system: System, tmp_path: Path
 ) -> None:
@@ -96,6 +163,7 @@ async def test_an_operator_follows_and_steers_a_conversation(
             await call.agent_joins()
             await shows(console, ".session-head .pill", "active")
             await shows(console, ".session-facts", "with ada")
+            await console.page.evaluate(WATCH_LINES)
             await call.greeting()
             await asks_aloud(call, THE_TIME)
             await shows(console, '.said[data-who="user"] .said-words', re.compile("time\\b"))
@@ -109,14 +177,20 @@ async def test_an_operator_follows_and_steers_a_conversation(
             await shows(console, ".listening", "You hear both")
             await console.wait_for("(await probe.energy()) >= 0", 1)
             ordered_at = time.monotonic()
-            await console.page.get_by_role("textbox", name="Words").fill(ORDER)
-            await button(console, "Send")
+            await orders(console, ORDER)
             await call.caller.wait_for_line("agent", lambda line: "kitchen" in line.text, SHOWN_S)
             await call.caller.wait_for_speech(scaled(SHOWN_S), since=ordered_at)
             # Who listens in hears it as well.
             await console.wait_for("(await probe.energy()) > 0.02", SHOWN_S)
-            await shows(console, '.said[data-who="assistant"] .said-words', ORDER)
+            item = '.said[data-who="assistant"]:not([data-growing]) .said-words'
+            await shows(console, item, ORDER)
+            grown = await console.page.evaluate("grown")
+            assert "user" in {who for who, _ in grown}
+            before_its_end = {text for who, text in grown if who == "assistant"} - {ORDER}
+            assert any(ORDER.startswith(text) for text in before_its_end), before_its_end
             await accessible(console, where="a live conversation")
+            await steers(system, console, call)
+            await takes_along(console, tmp_path / "transcript.txt")
             await call.caller.wait_for_agent_state("listening", scaled(SHOWN_S))
             await call.caller.type(f"Repeat the words {HOSTILE}")
             await shows(console, '.said[data-who="user"] .said-words', HOSTILE)
@@ -212,6 +286,9 @@ async def past(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Past]:
             "ASSISTANT_WEBHOOKS": json.dumps([endpoint]),
             "ASSISTANT_WEBHOOKS_ALLOW_INTERNAL": "true",
             "ASSISTANT_RECORDINGS_URL": place,
+            # There is no worker behind the beat: whoever is started waits, and others in line.
+            "MAX_BOTS": "1",
+            "BOT_STARTUP_TIMEOUT": "600",
         }
         with ExitStack() as running:
             stack = await asyncio.to_thread(running.enter_context, running_stack(folder, **environ))
@@ -408,6 +485,45 @@ async def test_what_became_of_a_session_can_be_looked_into(past: Past, tmp_path:
         assert (await console.probe())["violations"] == []
         # Before the sign-in the service had refused, as it should; the browser tells of that.
         assert [line for line in console.errors if "401" not in line] == []
+
+
+async def test_sessions_are_found_and_counted(past: Past, tmp_path: Path) -> None:
+    """By id, user, agent and state; who waits knows their place; charts show what happens."""
+    url = f"{past.stack.url}/console"
+    rows = ".list-row"
+    async with chromium(None) as browser, visit(browser, url, tmp_path) as console:
+        await sign_in(console, BACKEND_KEY)
+        await console.page.get_by_role("link", name="Sessions").click()
+        with past.stack.client(BACKEND_KEY) as http:
+            past.stack.has_worker()
+            for name in ("holder", "waiter"):
+                body = {"sessionId": name, "userId": f"user-of-{name}"}
+                assert http.post("/api/session/start", json=body).status_code == 200
+            await shows(console, "#option-waiter", "at place 1 in the queue")
+            find = console.page.get_by_role("searchbox")
+            for search in ("holder", "user-of-holder"):
+                await find.fill(search)
+                await expect(console.page.locator(rows)).to_have_count(1)
+                await shows(console, rows, "user-of-holder")
+            await find.fill("")
+            await expect(console.page.locator(rows)).to_have_count(2)
+            agent = console.page.get_by_label("Agent", exact=True)
+            await agent.select_option("concierge")
+            await expect(console.page.locator(rows)).to_have_count(0)
+            await agent.select_option("assistant")
+            await expect(console.page.locator(rows)).to_have_count(2)
+
+            await console.page.goto(f"{url}#/overview")
+            now = "1 slots in use and 1 sessions in the queue now."
+            await expect(console.page.get_by_label(now).first).to_be_attached()
+            drawn = """[...document.querySelectorAll(".charts canvas")].filter((canvas) => canvas
+                .getContext("2d").getImageData(0, 0, canvas.width, canvas.height)
+                .data.some((value) => value > 0)).length >= 4"""
+            await console.wait_for(drawn, SHOWN_S)
+            await shows(console, ".number-tile", re.compile("Answers begin after.*p90"))
+            for name in ("waiter", "holder"):
+                http.delete(f"/api/sessions/{name}").raise_for_status()
+        await shows(console, ".number-tile", re.compile("In the queue\\s*0"))
 
 
 def _ends(past: Past) -> list[str]:
