@@ -70,17 +70,22 @@ class _JsonLines(logging.Formatter):
     """A JSON object a line. Servers write one a request, so this one takes the short way."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = {
-            key: _shown(key, value) for key, value in vars(record).items() if key not in _OF_RECORDS
-        }
-        line["event"] = redacted(record.getMessage())
-        line["logger"] = record.name
-        line["level"] = record.levelname.lower()
-        at = datetime.fromtimestamp(record.created, UTC)
-        line["timestamp"] = at.isoformat().replace("+00:00", "Z")
-        if record.exc_info:
-            line["exception"] = redacted(self.formatException(record.exc_info))
-        return _json(line)
+        return _json(told(record))
+
+
+def told(record: logging.LogRecord) -> dict[str, Any]:
+    """What a line says of a record: its fields, redacted."""
+    line = {
+        key: _shown(key, value) for key, value in vars(record).items() if key not in _OF_RECORDS
+    }
+    line["event"] = redacted(record.getMessage())
+    line["logger"] = record.name
+    line["level"] = record.levelname.lower()
+    at = datetime.fromtimestamp(record.created, UTC)
+    line["timestamp"] = at.isoformat().replace("+00:00", "Z")
+    if record.exc_info:
+        line["exception"] = redacted(logging.Formatter().formatException(record.exc_info))
+    return line
 
 
 class Log:

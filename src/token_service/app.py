@@ -200,6 +200,7 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         Route("/api/sessions/{session_id}/events", events.of_session, methods=["GET"]),
         Route("/api/sessions/{session_id}/transcript", conversations.transcript, methods=["GET"]),
         Route("/api/sessions/{session_id}/recording", conversations.recording, methods=["GET"]),
+        Route("/api/sessions/{session_id}/logs", conversations.logs, methods=["GET"]),
         Route("/api/sessions/{session_id}/report", conversations.report, methods=["GET"]),
         Route("/api/sessions/{session_id}/deliveries", deliveries.of_session, methods=["GET"]),
         Route("/api/sessions/{session_id}/say", once(control.say), methods=["POST"]),

@@ -8,6 +8,7 @@ from token_service import answers, bodies, figures, listing, stats
 from token_service.agents import AgentsAnswer
 from token_service.checks import ChecksAnswer
 from token_service.livekit_endpoint import LiveKitTokenBody
+from token_service.logs import LogsAnswer
 from token_service.report import ReportAnswer
 from token_service.transcript import TranscriptAnswer
 
@@ -154,6 +155,13 @@ OPERATIONS = (
         path="/api/sessions/{sessionId}/report",
         summary="What came of a session, as far as it is known; for secret keys",
         answer=ReportAnswer,
+        problems=("forbidden", "invalid_query", "session_not_found", "record_unreadable"),
+    ),
+    Operation(
+        method="get",
+        path="/api/sessions/{sessionId}/logs",
+        summary="The last lines that a session's jobs have logged; for secret keys",
+        answer=LogsAnswer,
         problems=("forbidden", "invalid_query", "session_not_found", "record_unreadable"),
     ),
     Operation(

@@ -27,6 +27,10 @@ SAID = (
     Item(id="2", role="tool", text="", interrupted=False, at=2.0, attempt=1, tool=TOOL),
     Item(id="3", role="user", text="Hi.", interrupted=False, at=3.0, attempt=1),
 )
+LOGGED = [
+    {"at": 2.5, "level": "info", "event": "turn.completed", "fields": {"turn": 1}},
+    {"at": 3.5, "level": "error", "event": "job.failed", "fields": {}},
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +56,7 @@ def talk(stack: Stack, folder: Path) -> Iterator[tuple[str, str]]:
         stack.redis.rpush(keys.session_items(session_id), item.model_dump_json())
     recording = {"address": "here", "bytes": 4, "stored_at": 1.0, "started_at": None}
     stack.redis.hset(keys.session_report(session_id), "recording:2", json.dumps(recording))
+    stack.redis.hset(keys.session_report(session_id), "logs:2", json.dumps(LOGGED))
     sound = folder / "recordings" / session_id / "2.ogg"
     sound.parent.mkdir(parents=True)
     sound.write_bytes(b"OggS")
@@ -82,12 +87,14 @@ def test_a_page_reads_its_own_transcript_without_tools(stack: Stack, talk: tuple
         refused(backend.get("/api/sessions/nobody/transcript"), 404, "session_not_found")
 
 
-def test_reports_and_recordings_are_for_backends(stack: Stack, talk: tuple[str, str]) -> None:
-    """The latest recording unless an attempt is named; what is not there is said to be missing."""
+def test_what_is_left_of_a_session_is_for_backends(stack: Stack, talk: tuple[str, str]) -> None:
+    """Report, logs, and the latest recording unless an attempt is named; what is not there is said
+    to be missing.
+    """
     session_id, session_key = talk
     base = f"/api/sessions/{session_id}"
     with stack.client(PAGE_KEY) as page:
-        for what in ("report", "recording", "events?partials=true"):
+        for what in ("report", "recording", "logs", "events?partials=true"):
             answer = page.get(f"{base}/{what}", headers={"X-Session-Key": session_key})
             refused(answer, 403, "forbidden")
     with stack.client(BACKEND_KEY) as backend:
@@ -98,6 +105,9 @@ def test_reports_and_recordings_are_for_backends(stack: Stack, talk: tuple[str, 
         for path in ("recording", "recording?attempt=2"):
             sound = backend.get(f"{base}/{path}")
             assert (sound.content, sound.headers["content-type"]) == (b"OggS", "audio/ogg")
+        logs = backend.get(f"{base}/logs").json()
+        assert logs["lines"] == [{"attempt": 2, **line} for line in LOGGED]
+        assert "turn.completed" not in json.dumps(report)
         refused(backend.get(f"{base}/recording?attempt=1"), 404, "recording_not_found")
         refused(backend.get(f"{base}/recording?attempt=x"), 422, "invalid_query")
         refused(backend.get("/api/sessions/nobody/report"), 404, "session_not_found")

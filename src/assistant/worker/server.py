@@ -5,6 +5,7 @@ readiness, the beat in Redis, and the watchdog.
 """
 
 import asyncio
+import logging
 import os
 import platform
 import signal
@@ -40,6 +41,7 @@ from assistant.worker.process.speech_ahead import SpeechAhead
 from assistant.worker.process.turn_model import TurnModel, address_for
 from assistant.worker.process.watchdog import Watchdog
 from assistant.worker.providers import registry
+from assistant.worker.record.job_logs import JobLogs
 from assistant.worker.record.recorder import spool_folder
 from assistant.worker.record.reporter import Reporter
 from assistant.worker.record.spool import empty_spool
@@ -152,6 +154,7 @@ class Worker:
         self._store = SessionStore(redis, bounds)
         self._archive = Archive(redis)
         self._reporter = Reporter(self._store, self._archive)
+        self._job_logs = JobLogs()
         self._slots_changed = asyncio.Event()
         self._houses = houses_for(settings)
         if self._houses is not None:
@@ -184,6 +187,7 @@ class Worker:
         The second one stops at once. SIGHUP reads agents.yaml again.
         """
         self._listen_for_signals()
+        logging.getLogger().addHandler(self._job_logs)
         settings = self._settings
         async with (
             health.serve(
@@ -215,6 +219,7 @@ class Worker:
             await self._reporter.flush()
             for task in side_tasks:
                 task.cancel()
+        logging.getLogger().removeHandler(self._job_logs)
         await self._say_goodbye()
         return code
 
@@ -363,7 +368,8 @@ class Worker:
         )
         detail = f"its job process ended with exit code {process.exit_code}"
         self._tell_lost(process.job, process.pid, detail)
-        self._reporter.silent(process.job.session, process.job.attempt)
+        lines = {f"logs:{process.job.attempt}": self._job_logs.take(process.id)}
+        self._reporter.silent(process.job.session, process.job.attempt, lines)
 
     def _tell_lost(self, job: JobMetadata, pid: int | None, detail: str) -> None:
         lost = ev.AgentLost(

@@ -13,6 +13,7 @@ from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.records import SessionStore
 from token_service.auth import Authenticator, Caller
 from token_service.deadline import store_in_time
+from token_service.logs import LogsAnswer
 from token_service.report import report_of
 from token_service.routes.context import SESSION_KEY_HEADER, answer, caller_of
 from token_service.routes.query import check_names, limit_of, matching
@@ -64,6 +65,15 @@ class ConversationRoutes:
         spec = AgentSpec.model_validate_json(session.spec)
         words = spec.record != "none"
         return answer(report_of(session, timeline, items, kept, asks=spec.report.asks, words=words))
+
+    async def logs(self, request: Request) -> Response:
+        caller = caller_of(request, self._authenticator)
+        caller.require_secret()
+        check_names(request, ())
+        async with store_in_time():
+            session = await self._owned(caller, request)
+            logs = (await self._archive.kept(session.id)).logs
+        return answer(LogsAnswer.of(session.id, logs))
 
     async def recording(self, request: Request) -> Response:
         """The sound, as a stream; of the latest attempt that has one, unless one is named."""

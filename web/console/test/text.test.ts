@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { EMPTY, reduce, talkingOf } from "../src/state/conversation";
-import { logOf, transcriptOf } from "../src/state/text";
+import { logLineOf, logOf, transcriptOf } from "../src/state/text";
 import { item, session } from "./world";
 
 const entry = (name: string, at: number, data: Record<string, unknown> = {}) => ({ id: `${at}`, name, at, data });
@@ -23,6 +23,11 @@ describe("a session as text", () => {
       "1970-01-01T00:01:42.500Z turn.completed attempt=1 turn=1 interrupted=false e2eLatencyS=0.5",
       '1970-01-01T00:01:43.000Z agent.lost attempt=1 detail="it said \\"no\\"\\nand left"',
     ]);
+  });
+
+  it("is a job's log of one line a record, whatever its fields hold", () => {
+    const line = { attempt: 2, at: 100, level: "error", event: "job.failed", fields: { why: "a\nb", n: 1, of: null } };
+    expect(logLineOf(line)).toBe('1970-01-01T00:01:40.000Z error job.failed attempt=2 why="a\\nb" n=1');
   });
 
   it("is a transcript of one line an item, with tools and what cut it short", () => {

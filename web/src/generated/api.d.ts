@@ -314,6 +314,22 @@ export interface components {
             /** @description The session's id. Absent: a new one. */
             readonly room_name?: string | null;
         };
+        readonly LogLineAnswer: {
+            readonly at: number;
+            readonly attempt: number;
+            readonly event: string;
+            /** @description Redacted, as logs are; never what was said. */
+            readonly fields: {
+                readonly [key: string]: unknown;
+            };
+            /** @description `info`, `warning`, `error` or `critical`. */
+            readonly level: string;
+        };
+        readonly LogsAnswer: {
+            /** @description Oldest first; of each attempt that is over the last 200. */
+            readonly lines: readonly components["schemas"]["LogLineAnswer"][];
+            readonly sessionId: string;
+        };
         readonly ModelAnswer: {
             /** @description Seconds of speech, heard or made. */
             readonly audioS: number;
@@ -846,6 +862,8 @@ export type Level = components['schemas']['Level'];
 export type ListenAnswer = components['schemas']['ListenAnswer'];
 export type LiveKitTokenAnswer = components['schemas']['LiveKitTokenAnswer'];
 export type LiveKitTokenBody = components['schemas']['LiveKitTokenBody'];
+export type LogLineAnswer = components['schemas']['LogLineAnswer'];
+export type LogsAnswer = components['schemas']['LogsAnswer'];
 export type ModelAnswer = components['schemas']['ModelAnswer'];
 export type MuteBody = components['schemas']['MuteBody'];
 export type OutcomeAnswer = components['schemas']['OutcomeAnswer'];

@@ -2,8 +2,9 @@
 
 `session:{id}:report` has these fields: `usage:{attempt}` (Spent as JSON) and `counted:{attempt}`
 (what the totals hold of it), `sdk:{attempt}` (the SDK's own report), `recording:{attempt}`,
-`analysis` (what a language model made of it), `done` and `ready` (the job's last word came; the
-report was announced), and of the items `dropped`, `bytes` and `last_item`.
+`logs:{attempt}` (the last lines of its job), `analysis` (what a language model made of it), `done`
+and `ready` (the job's last word came; the report was announced), and of the items `dropped`,
+`bytes` and `last_item`.
 """
 
 import json
@@ -57,6 +58,7 @@ class Kept:
     usage: Mapping[int, Spent] = field(default_factory=dict)
     sdk: Mapping[int, dict[str, Any]] = field(default_factory=dict)
     recordings: Mapping[int, dict[str, Any]] = field(default_factory=dict)
+    logs: Mapping[int, list[dict[str, Any]]] = field(default_factory=dict)
     analysis: dict[str, Any] | None = None
     ready: bool = False
 
@@ -206,6 +208,7 @@ class Archive:
             usage={n: Spent.model_validate_json(text) for n, text in _by_attempt(stored, "usage")},
             sdk={n: json.loads(text) for n, text in _by_attempt(stored, "sdk")},
             recordings={n: json.loads(text) for n, text in _by_attempt(stored, "recording")},
+            logs={n: json.loads(text) for n, text in _by_attempt(stored, "logs")},
             analysis=None if analysis is None else json.loads(analysis),
             ready="ready" in stored,
         )

@@ -33,9 +33,12 @@ _log = log.get(__name__)
 class JobProcessSeen:
     """A job process of ours and its job; `exit_code` None while it runs, negative after a signal.
 
+    `id` is LiveKit's of the job.
+
     Times are Unix seconds; None: the SDK does not know.
     """
 
+    id: str
     job: JobMetadata
     pid: int | None
     exit_code: int | None
@@ -252,6 +255,7 @@ def _seen(process: JobExecutor) -> JobProcessSeen | None:
     if info is None or job is None:
         return None
     return JobProcessSeen(
+        id=info.job.id,
         job=job,
         pid=getattr(process, "pid", None),
         exit_code=getattr(process, "exitcode", None),

@@ -1,7 +1,9 @@
 """What a job or its worker tells the sessions: in order, buffered while Redis is away."""
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from assistant import log
 from assistant.sessions import events as ev
@@ -35,6 +37,7 @@ class _Used:
 @dataclass(frozen=True)
 class _Silent:
     attempt: int
+    parts: Mapping[str, Any]
 
 
 _News = ev.Event | _Said | _Used | _Silent
@@ -62,9 +65,12 @@ class Reporter:
         """Have written down what the attempt has used so far."""
         self._put(session_id, _Used(attempt, spent))
 
-    def silent(self, session_id: str, attempt: int) -> None:
-        """Have written down that nothing more comes of the attempt: its process is gone."""
-        self._put(session_id, _Silent(attempt))
+    def silent(self, session_id: str, attempt: int, parts: Mapping[str, Any]) -> None:
+        """Have written down that nothing more comes of the attempt: its process is gone.
+
+        `parts` of the report are what is left of it.
+        """
+        self._put(session_id, _Silent(attempt, parts))
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -104,8 +110,8 @@ class Reporter:
                         await self._archived.keep(session_id, attempt, item)
                     case _Used(attempt, spent):
                         await self._archived.spend(session_id, attempt, spent)
-                    case _Silent(attempt):
-                        await self._archived.finish(session_id, attempt, {}, last=True)
+                    case _Silent(attempt, parts):
+                        await self._archived.finish(session_id, attempt, parts, last=True)
                     case ev.Note():
                         await self._store.note(session_id, news)
                     case _:

@@ -1,6 +1,6 @@
 /** Where in the console one is, as the part of the address behind `#`. Pure. */
 
-export type Tab = "conversation" | "timeline" | "report" | "webhooks";
+export type Tab = "conversation" | "timeline" | "report" | "logs" | "webhooks";
 
 export type Route =
   | { readonly view: "overview" }
@@ -9,7 +9,7 @@ export type Route =
   | { readonly view: "agents" }
   | { readonly view: "checks" };
 
-const TABS: ReadonlySet<string> = new Set<Tab>(["conversation", "timeline", "report", "webhooks"]);
+const TABS: ReadonlySet<string> = new Set<Tab>(["conversation", "timeline", "report", "logs", "webhooks"]);
 const SESSION_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 export function parse(hash: string): Route {

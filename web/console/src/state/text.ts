@@ -1,6 +1,6 @@
 /** A session as lines of text, for a ticket or a file. Pure. */
 
-import type { ItemAnswer } from "../api/types";
+import type { ItemAnswer, LogLine } from "../api/types";
 import type { Conversation, Turn } from "./conversation";
 import { clock } from "./format";
 
@@ -18,6 +18,15 @@ const factOf = (name: string, value: unknown): string => {
   return `${name}=${typeof value === "string" && !/^[\w.:/-]+$/.test(text) ? JSON.stringify(text) : text}`;
 };
 
+const factsOf = (facts: Readonly<Record<string, unknown>>): string[] =>
+  Object.entries(facts)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([key, value]) => factOf(key, value));
+
+/** What a job has logged, in a line: the time (UTC), how bad it is, the event, and its fields. */
+export const logLineOf = ({ at, level, event, fields, attempt }: LogLine): string =>
+  [new Date(at * 1000).toISOString(), level, event, ...factsOf({ attempt, ...fields })].join(" ");
+
 /** What happened, a line each: the time (UTC), the event, and its facts. */
 export function logOf({ entries, turns }: Conversation): string {
   const lines: Line[] = [
@@ -26,10 +35,7 @@ export function logOf({ entries, turns }: Conversation): string {
   ];
   return lines
     .sort((a, b) => a.at - b.at)
-    .map(({ at, name, facts }) => {
-      const known = Object.entries(facts).filter(([, value]) => value !== null && value !== undefined);
-      return [new Date(at * 1000).toISOString(), name, ...known.map(([key, value]) => factOf(key, value))].join(" ");
-    })
+    .map(({ at, name, facts }) => [new Date(at * 1000).toISOString(), name, ...factsOf(facts)].join(" "))
     .join("\n");
 }
 

@@ -11,6 +11,7 @@ import { type Tab, sessionRoute } from "../state/route";
 import { isOver } from "../state/rows";
 import { Controls } from "./Controls";
 import { EndButton, EraseButton } from "./EndButton";
+import { Logs } from "./Logs";
 import { Report } from "./Report";
 import { Timeline } from "./Timeline";
 import { Transcript } from "./Transcript";
@@ -23,6 +24,7 @@ const TABS: readonly { readonly tab: Tab; readonly label: string }[] = [
   { tab: "conversation", label: "Conversation" },
   { tab: "timeline", label: "Timeline" },
   { tab: "report", label: "Report" },
+  { tab: "logs", label: "Logs" },
   { tab: "webhooks", label: "Webhooks" },
 ];
 
@@ -66,6 +68,8 @@ function Panel({ tab, conversation, session }: PanelProps): ReactNode {
       return <Timeline conversation={conversation} />;
     case "report":
       return <Report session={session} conversation={conversation} />;
+    case "logs":
+      return <Logs session={session} />;
     case "webhooks":
       return <Webhooks sessionId={session.sessionId} />;
   }

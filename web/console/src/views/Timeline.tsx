@@ -14,8 +14,8 @@ export function Timeline({ conversation }: { readonly conversation: Conversation
   return (
     <div className="timeline">
       <Keep
-        what="log"
-        file={`${conversation.session?.sessionId ?? "session"}.log`}
+        what="events"
+        file={`${conversation.session?.sessionId ?? "session"}-events.txt`}
         text={() => logOf(conversation)}
       />
       {attempts.map((attempt) => (
