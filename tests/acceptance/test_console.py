@@ -307,18 +307,9 @@ async def past(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Past]:
             yield Past(stack, receiver, *ids)
 
 
-def _spec(stack: Stack) -> str:
-    with stack.client(BACKEND_KEY) as http:
-        body = {"sessionId": "spec", "userId": "u"}
-        http.post("/api/token", json=body).raise_for_status()
-        spec = stack.record("spec")["spec"]
-        http.delete("/api/sessions/spec").raise_for_status()
-    return spec
-
-
 async def _sessions(stack: Stack, recordings: Recordings, folder: Path) -> tuple[str, str]:
     """One that was talked in, with a report and a recording, and one whose agent never came."""
-    spec = await asyncio.to_thread(_spec, stack)
+    spec = await asyncio.to_thread(stack.default_spec, BACKEND_KEY)
     async with connect(stack.redis_url) as redis:
         store = SessionStore(redis, Bounds(max_bots=100, queue_limit=100, keep_s=3600))
         archive = Archive(redis)

@@ -137,6 +137,15 @@ class Stack:
         self.redis.set(redis_keys.worker(beat.id), beat.model_dump_json())
         self.redis.sadd(redis_keys.WORKERS, beat.id)
 
+    def default_spec(self, key: str | None = None) -> str:
+        """The default agent as the service writes it into records."""
+        with self.client(key) as http:
+            body = {"sessionId": "spec", "userId": "u"}
+            http.post("/api/token", json=body).raise_for_status()
+            spec = self.record("spec")["spec"]
+            http.delete("/api/sessions/spec").raise_for_status()
+        return spec
+
     def has_no_workers(self) -> None:
         for worker in self.redis.smembers(redis_keys.WORKERS):
             self.redis.delete(redis_keys.worker(worker))

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from playwright.async_api import expect
@@ -10,12 +11,14 @@ from playwright.async_api import expect
 from assistant.rehearsal.scenario import Call
 from tests.acceptance.asking import A_JOKE, THE_TIME, asks_aloud
 from tests.acceptance.browser import chromium, visit
-from tests.acceptance.system import System
+from tests.acceptance.system import PROJECT, System
+from tests.integration.http_stack import running_stack
+from tests.screenshots.history import live_through
 from tests.screenshots.shots import Shots
 from tests.timing import scaled
 
 SHOWN_S = 20.0
-TABS = ("Conversation", "Timeline", "Report", "Webhooks")
+TABS = ("Conversation", "Timeline", "Report", "Logs", "Webhooks")
 VIEWS = {
     "overview": "Workers",
     "agents": "Hotel concierge",
@@ -62,4 +65,24 @@ async def views(system: System, shots: Shots, folder: Path) -> None:
                 await shots.take(console, view)
 
 
-STATES: dict[str, Lead] = {"views": views}
+async def overview(_system: System, shots: Shots, folder: Path) -> None:
+    """What an operator keeps open: a fleet that has been at work for an hour, and is."""
+    environ = {"ASSISTANT_WEB_DIR": str(PROJECT / "web" / "dist"), "MAX_BOTS": "24"}
+    with ExitStack() as running:
+        stack = await asyncio.to_thread(
+            running.enter_context, running_stack(folder / "fleet", **environ)
+        )
+        spec = await asyncio.to_thread(stack.default_spec)
+        await live_through(stack, spec)
+        async with (
+            chromium(None) as browser,
+            visit(browser, f"{stack.url}/console#/overview", folder, scale=shots.scale) as console,
+        ):
+            for view, text in (("overview", "voice-2"), ("sessions", "concierge")):
+                await console.page.goto(f"{stack.url}/console#/{view}")
+                found = console.page.locator("#main").get_by_text(text).first
+                await expect(found).to_be_attached(timeout=scaled(SHOWN_S) * 1000)
+                await shots.take(console, f"fleet-{view}")
+
+
+STATES: dict[str, Lead] = {"views": views, "overview": overview}
