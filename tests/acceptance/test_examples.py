@@ -38,10 +38,13 @@ from tests.acceptance.example_calls import (
     uses,
     voice_of,
 )
+from tests.acceptance.recovery import identity, kill_job, watched, whereabouts
 from tests.acceptance.system import PROJECT, System, running_system
 from tests.timing import scaled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RECOVERY_S = scaled(45)
 
 AT_A_TIME = 3
 
@@ -220,7 +223,27 @@ async def cut_off(system: System, service: Service) -> None:
                 await asyncio.sleep(STEP_S)
         await call.end()
         async with asyncio.timeout(ANSWER_S / 2):
-            await service.cut_off.wait()
+            while "8888" not in service.cut_off:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(STEP_S)
+
+
+async def lost_in_a_tool(system: System, service: Service) -> None:
+    async with calling(system, "porter-chat", caller="ada", secret=SECRETS["ada"]) as call:
+        await hears(call, "Good day")
+        await call.caller.type('call order_status {"number": "9999"}')
+        async with asyncio.timeout(ANSWER_S):
+            while "/orders/9999" not in service.asked:  # noqa: ASYNC110 - nothing tells
+                await asyncio.sleep(STEP_S)
+        before = await whereabouts(system, call.session_id)
+        async with watched(system, call.caller.room_name) as watch:
+            kill_job(before.job_pid)
+            await watch.joined(identity(call.session_id, 2), RECOVERY_S)
+        (used,) = await uses(system, call, "order_status")
+        assert (used["isError"], "Nobody knows" in used["output"]) == (True, True)
+        # The next agent says something; what was perhaps done is not done once more.
+        await hears(call, "", since=time.monotonic())
+        await call.end()
+    assert service.asked.count("/orders/9999") == 1
 
 
 async def attacked(system: System, service: Service, folder: Path) -> None:
@@ -258,7 +281,7 @@ async def attacked(system: System, service: Service, folder: Path) -> None:
         assert spoken[0]["isError"]
         await call.end()
         await other.end()
-    assert set(service.asked) - {"/orders/8888"} == {"/orders/666"}
+    assert set(service.asked) - {"/orders/8888", "/orders/9999"} == {"/orders/666"}
     assert service.keys == {f"Bearer {SHOP_KEY}"}
     assert (folder / "mcp").read_text(encoding="utf-8").split() == ["read_page"]
     sent_to_model = [json.dumps(each) for each in await system.vendor_requests("groq")]
@@ -287,6 +310,7 @@ async def courses(system: System, service: Service, folder: Path) -> AsyncIterat
         "stuck": stuck(system),
         "attacked": attacked(system, service, folder),
         "cut_off": cut_off(system, service),
+        "lost_in_a_tool": lost_in_a_tool(system, service),
     }
     tasks = {name: asyncio.create_task(course(each)) for name, each in running.items()}
     yield tasks
@@ -328,6 +352,11 @@ async def test_a_server_that_hangs_delays_no_greeting(courses: Courses) -> None:
 async def test_a_tool_ends_with_its_session(courses: Courses) -> None:
     """A request that still runs when the session ends is cut off."""
     await courses["cut_off"]
+
+
+async def test_a_tool_that_ran_when_its_agent_was_lost_is_on_record(courses: Courses) -> None:
+    """The next agent knows that it may have been done, and does not do it again by itself."""
+    await courses["lost_in_a_tool"]
 
 
 async def test_an_attacker_gets_nowhere(courses: Courses) -> None:

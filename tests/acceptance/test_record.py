@@ -289,7 +289,10 @@ async def test_an_interrupted_agent_without_a_price(system: System) -> None:
 
 
 async def test_a_killed_job_takes_nothing_with_it(system: System) -> None:
-    """What was said and spent before the kill is in transcript and report, beside what followed."""
+    """What was said and spent before the kill is in transcript and report, beside what followed.
+
+    Of what was being said, what was heard but for the last second; the next agent goes on.
+    """
     config = {"agent": "reporter"}
     async with system.service() as service, Call(service, config=config) as call:
         await call.agent_joins()
@@ -299,10 +302,21 @@ async def test_a_killed_job_takes_nothing_with_it(system: System) -> None:
         await call.caller.type("My name is Ada.")
         await call.caller.wait_for_line("agent", lambda line: "Ada" in line.text, ANSWER_S)
         await call.caller.wait_for_agent_state("listening", ANSWER_S)
+        asked_at = time.monotonic()
+        await call.caller.type(f"Repeat after me: {LONG}")
+        await call.caller.wait_for_line(
+            "agent",
+            lambda line: line.first_at >= asked_at and len(line.text) > len(LONG) / 2,
+            ANSWER_S,
+        )
         before = await whereabouts(system, call.session_id)
         async with watched(system, call.caller.room_name) as watch:
             kill_job(before.job_pid)
             await watch.joined(identity(call.session_id, 2), RECOVERY_S)
+        taken_over_at = time.monotonic()
+        await call.caller.wait_for_line(
+            "agent", lambda line: line.first_at >= taken_over_at, RECOVERY_S
+        )
         await call.caller.wait_for_agent_state("listening", RECOVERY_S)
         await call.caller.type("What is my name?")
         told = "Your name is Ada"
@@ -315,6 +329,10 @@ async def test_a_killed_job_takes_nothing_with_it(system: System) -> None:
     said = [(item["attempt"], item["text"]) for item in transcript["items"]]
     assert (1, "My name is Ada.") in said
     assert said[-2:] == [(2, "What is my name?"), (2, f"{told}.")]
+    (cut,) = [item for item in transcript["items"] if item["interrupted"]]
+    assert (cut["role"], cut["attempt"]) == ("assistant", 1)
+    assert len(LONG) / 5 < len(cut["text"]) < len(LONG)
+    assert LONG.lower().startswith(cut["text"].lower().rstrip(" .,"))
     assert report["attempts"] == 2
     assert [entry["name"] for entry in report["errors"]] == ["agent.lost"]
     assert report["turns"]["count"] == 3

@@ -93,6 +93,28 @@ async def test_what_was_said_stays_on_record(world: Bench) -> None:
         assert 0 < await world.redis.ttl(key) <= kept_s + 1
 
 
+async def test_what_a_lost_agent_was_in_the_middle_of_is_on_record(world: Bench) -> None:
+    """Only if nothing came of it, once, whoever asks first, and not what others say of it."""
+    await world.conversation("s")
+    half, whole = item(1, "It is"), item(2, "It is ten.")
+    await world.archive.begin("s", 1, [half])
+    assert await world.archive.items("s") == []
+    await world.archive.keep("s", 1, whole)
+    await world.archive.recover("s", 1)
+    assert await world.archive.items("s") == [whole], "it came to an end"
+    runs = item(3, "").model_copy(update={"role": "tool", "lost": True})
+    await world.archive.begin("s", 1, [half, runs])
+    await world.store.record("s", ev.AgentLost(at=world.now, attempt=1, detail="gone"))
+    await world.store.record("s", ev.Claimed(at=world.now, attempt=2, worker="w", pid=2))
+    await world.archive.begin("s", 1, [item(9)])
+    for _ in range(2):
+        await world.archive.recover("s", 1)
+    assert await world.archive.items("s") == [whole, half, runs]
+    told = await world.told("s", "conversation.item")
+    assert [(each["id"], each["attempt"]) for each in told] == [("2", 1), ("1", 1), ("3", 1)]
+    assert await world.redis.ttl(keys.session_report("s")) > 0
+
+
 async def test_a_long_conversation_is_bounded(world: Bench) -> None:
     """The oldest items go, are counted, and pages count on from the beginning; texts are cut."""
     await world.conversation("s")

@@ -42,7 +42,8 @@ class Item(BaseModel):
     `interrupted`: the user stopped the agent, and `text` is what was heard of it.
     `started_at` and `ended_at`: when it was spoken, or the tool ran; None: it was typed, or nobody
     measured. `attempt`: whose agent heard, said or did it; None: an older release did not say.
-    Of role "tool" is what has a `tool`; its `text` is empty.
+    Of role "tool" is what has a `tool`; its `text` is empty. `lost`: the agent was lost while it
+    said or did it; `text` is what was said by then, and nobody knows what came of the tool.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -56,3 +57,4 @@ class Item(BaseModel):
     ended_at: float | None = None
     attempt: int | None = None
     tool: ToolUse | None = None
+    lost: bool = False

@@ -76,8 +76,8 @@ class Assistant(Agent):
         self._options = spec.llm
         self._consent = consent_owed(spec, said) if before is None else None
         last = said[-1] if said else None
-        #: The user's last words were not answered: the one who was to answer them was lost.
-        owes = last is not None and last.role in {"user", "tool"}
+        #: The user's last words were not answered, or not to the end: whoever was to was lost.
+        owes = last is not None and (last.role in {"user", "tool"} or last.lost)
         # Whoever is handed a conversation says something.
         self._owes_answer = owes or (before is not None and not spec.greeting)
         #: It has the conversation, and its first words are on their way.

@@ -285,6 +285,7 @@ class SessionJob:
 
     async def _said(self) -> list[Item]:
         try:
+            await self._archive.recover(self._session_id, self._attempt - 1)
             return await self._archive.items(self._session_id)
         except StoreUnavailableError as error:
             # The claim went through just now; an agent without memory is better than none.
@@ -311,8 +312,9 @@ class SessionJob:
         purse: Purse | None,
     ) -> Books:
         """Everything that follows the conversation beside the SDK."""
-        Journal(self._teller).follow(conversation)
-        self._words.follow(conversation)
+        journal = Journal(self._teller)
+        journal.follow(conversation)
+        self._words.follow(conversation, journal.says)
         self._keep_running(self._words.run(), "live words")
         Introduction(self._ctx.room).follow(conversation)
         spending.follow(conversation)

@@ -2,14 +2,14 @@
 
 `session:{id}:report` has these fields: `usage:{attempt}` (Spent as JSON) and `counted:{attempt}`
 (what the totals hold of it), `sdk:{attempt}` (the SDK's own report), `recording:{attempt}`,
-`logs:{attempt}` (the last lines of its job), `analysis` (what a language model made of it), `done`
-and `ready` (the job's last word came; the report was announced), and of the items `dropped`,
-`bytes` and `last_item`.
+`logs:{attempt}` (the last lines of its job), `unfinished:{attempt}` (what it is in the middle of,
+see keep.lua), `analysis` (what a language model made of it), `done` and `ready` (the job's last
+word came; the report was announced), and of the items `dropped`, `bytes` and `last_item`.
 """
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -70,35 +70,56 @@ class Archive:
         self._redis = redis
         self._clock = clock
         tell = script("tell.lua")
-        self._keep = redis.register_script(tell + script("item.lua"))
+        keep = script("keep.lua")
+        self._keep = redis.register_script(tell + keep + script("item.lua"))
+        self._begin = redis.register_script(tell + keep + script("begin.lua"))
+        self._recover = redis.register_script(tell + keep + script("recover.lua"))
         self._spend = redis.register_script(script("count.lua") + script("spend.lua"))
         self._finish = redis.register_script(tell + script("finish.lua"))
         self._settle = redis.register_script(tell + script("settle.lua"))
 
-    async def keep(self, session_id: str, attempt: int, item: Item) -> None:
-        """Keep something that was said or done, if the attempt is the current one, and tell it."""
-        told = codec.encode_event(_told(attempt, item))
+    async def keep(
+        self, session_id: str, attempt: int, item: Item, unfinished: Sequence[Item] = ()
+    ) -> None:
+        """Keep something that was said or done, if the attempt is the current one, and tell it.
+
+        `unfinished`: what it is in the middle of now, as in `begin`.
+        """
+        name, data = _event(attempt, item)
         with translated():
             await self._keep(
-                keys=[
-                    keys.session(session_id),
-                    keys.session_items(session_id),
-                    keys.session_report(session_id),
-                    keys.session_events(session_id),
-                    keys.EVENTS,
-                    keys.OUTBOX,
-                ],
+                keys=_item_keys(session_id),
                 args=[
                     session_id,
                     attempt,
                     item.id,
-                    item.model_dump_json(exclude_none=True),
+                    _as_json(item),
                     ITEMS_PER_SESSION,
                     ITEM_BYTES_PER_SESSION,
-                    told["name"],
-                    told["data"],
+                    name,
+                    data,
                     *_KEPT,
+                    _unfinished(attempt, unfinished),
                 ],
+            )
+
+    async def begin(self, session_id: str, attempt: int, unfinished: Sequence[Item]) -> None:
+        """Write down what the attempt is in the middle of, in place of what it was before.
+
+        The items as they are to be on record if nothing more comes of it.
+        """
+        with translated():
+            await self._begin(
+                keys=[keys.session(session_id), keys.session_report(session_id)],
+                args=[attempt, _unfinished(attempt, unfinished)],
+            )
+
+    async def recover(self, session_id: str, last: int) -> None:
+        """Keep what attempts up to `last` were in the middle of; they are over."""
+        with translated():
+            await self._recover(
+                keys=_item_keys(session_id),
+                args=[session_id, last, ITEMS_PER_SESSION, ITEM_BYTES_PER_SESSION, *_KEPT],
             )
 
     async def items(self, session_id: str) -> list[Item]:
@@ -223,6 +244,32 @@ class Archive:
     async def _range(self, session_id: str, first: int, last: int) -> list[str]:
         key = keys.session_items(session_id)
         return cast("list[str]", await self._redis.lrange(key, first, last))
+
+
+def _item_keys(session_id: str) -> list[str]:
+    return [
+        keys.session(session_id),
+        keys.session_items(session_id),
+        keys.session_report(session_id),
+        keys.session_events(session_id),
+        keys.EVENTS,
+        keys.OUTBOX,
+    ]
+
+
+def _as_json(item: Item) -> str:
+    return item.model_dump_json(exclude_none=True)
+
+
+def _event(attempt: int, item: Item) -> tuple[str, str]:
+    told = codec.encode_event(_told(attempt, item))
+    return told["name"], told["data"]
+
+
+def _unfinished(attempt: int, items: Sequence[Item]) -> str:
+    """As keep.lua takes them up; "" for none."""
+    said = [(item.id, _as_json(item), *_event(attempt, item)) for item in items]
+    return json.dumps(said) if said else ""
 
 
 def _items(stored: Iterable[str]) -> list[Item]:

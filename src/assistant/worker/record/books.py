@@ -104,6 +104,7 @@ class Books:
         # The recording is stored while the language model thinks.
         storing = asyncio.create_task(self._store_recording(), name="store recording")
         try:
+            await self._archive.recover(session_id, attempt)
             parts = self._sdk_report()
             if over and self._spec.report.asks and self._teller.discretion.keeps_words:
                 parts |= await self._analysis()

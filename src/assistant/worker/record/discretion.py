@@ -49,6 +49,10 @@ class Discretion:
             changes["tool"] = item.tool.model_copy(update=tool)
         return item.model_copy(update=changes)
 
+    def unfinished(self, item: Item) -> Item | None:
+        """The same of an item that is not over: half a number cannot be told from none."""
+        return None if self.redact and item.text else self.item(item)
+
     def text(self, text: str) -> str:
         return redacted(text) if self.redact else text
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from livekit.agents import (
@@ -98,10 +99,13 @@ class LiveWords:
         self._lines = {role: Line(role, teller.attempt) for role in ("user", "assistant")}
         self._waiting: dict[str, Words] = {}
         self._news = asyncio.Event()
+        self._heard: Callable[[str], None] = lambda _text: None
         #: Takes the agent's words as they are heard.
         self.spoken: io.TextOutput = _Spoken(self)
 
-    def follow(self, conversation: AgentSession[Any]) -> None:
+    def follow(self, conversation: AgentSession[Any], heard: Callable[[str], None]) -> None:
+        """`heard` is called with the agent's words, of which there is no item yet."""
+        self._heard = heard
         conversation.on("user_input_transcribed", self._on_heard)
         conversation.on("conversation_item_added", self._on_item)
         conversation.on("agent_state_changed", self._on_agent_state)
@@ -122,7 +126,10 @@ class LiveWords:
             await asyncio.sleep(EVERY_S if is_watched else LOOK_EVERY_S)
 
     def say(self, text: str) -> None:
-        self._put(self._lines["assistant"].spoken(text))
+        words = self._lines["assistant"].spoken(text)
+        if words is not None:
+            self._heard(text)
+        self._put(words)
 
     def part_over(self) -> None:
         self._lines["assistant"].part_over()

@@ -26,6 +26,13 @@ _log = log.get(__name__)
 class _Said:
     attempt: int
     item: Item
+    unfinished: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class _Begun:
+    attempt: int
+    unfinished: tuple[Item, ...]
 
 
 @dataclass(frozen=True)
@@ -40,13 +47,13 @@ class _Silent:
     parts: Mapping[str, Any]
 
 
-_News = ev.Event | _Said | _Used | _Silent
+_News = ev.Event | _Said | _Begun | _Used | _Silent
 
 
 class Reporter:
     """Delivers news to their sessions; nothing but `run` and `flush` ever waits.
 
-    `archive`: where `keep`, `spend` and `silent` lead; None: nobody calls them.
+    `archive`: where `keep`, `begin`, `spend` and `silent` lead; None: nobody calls them.
     """
 
     def __init__(self, store: SessionStore, archive: Archive | None = None) -> None:
@@ -57,9 +64,15 @@ class Reporter:
     def tell(self, session_id: str, event: ev.Event) -> None:
         self._put(session_id, event)
 
-    def keep(self, session_id: str, attempt: int, item: Item) -> None:
-        """Have something kept that was said in the attempt."""
-        self._put(session_id, _Said(attempt, item))
+    def keep(
+        self, session_id: str, attempt: int, item: Item, unfinished: tuple[Item, ...] = ()
+    ) -> None:
+        """Have something kept that was said in the attempt, which is now in the middle of those."""
+        self._put(session_id, _Said(attempt, item, unfinished))
+
+    def begin(self, session_id: str, attempt: int, unfinished: tuple[Item, ...]) -> None:
+        """Have written down what the attempt is in the middle of."""
+        self._put(session_id, _Begun(attempt, unfinished))
 
     def spend(self, session_id: str, attempt: int, spent: Spent) -> None:
         """Have written down what the attempt has used so far."""
@@ -106,11 +119,14 @@ class Reporter:
         while True:
             try:
                 match news:
-                    case _Said(attempt, item):
-                        await self._archived.keep(session_id, attempt, item)
+                    case _Said(attempt, item, unfinished):
+                        await self._archived.keep(session_id, attempt, item, unfinished)
+                    case _Begun(attempt, unfinished):
+                        await self._archived.begin(session_id, attempt, unfinished)
                     case _Used(attempt, spent):
                         await self._archived.spend(session_id, attempt, spent)
                     case _Silent(attempt, parts):
+                        await self._archived.recover(session_id, attempt)
                         await self._archived.finish(session_id, attempt, parts, last=True)
                     case ev.Note():
                         await self._store.note(session_id, news)

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Iterable
 
 from assistant.sessions import events as ev
 from assistant.sessions.item import Item
@@ -39,11 +40,24 @@ class Teller:
         )
         self.tell(lost)
 
-    def keep(self, item: Item) -> None:
-        """Have something kept that was said, as far as it may be."""
+    def keep(self, item: Item, unfinished: Iterable[Item] = ()) -> None:
+        """Have something kept that was said, as far as it may be.
+
+        `unfinished`: what the agent is in the middle of now, as in `begin`.
+        """
         kept = self.discretion.item(item)
         if kept is not None:
-            self._reporter.keep(self.session_id, self.attempt, kept)
+            rest = self._as_far_as_may_be(unfinished)
+            self._reporter.keep(self.session_id, self.attempt, kept, rest)
+
+    def begin(self, unfinished: Iterable[Item]) -> None:
+        """Have written down what is on record if the agent is lost now; nothing else of it is."""
+        rest = self._as_far_as_may_be(unfinished)
+        self._reporter.begin(self.session_id, self.attempt, rest)
+
+    def _as_far_as_may_be(self, unfinished: Iterable[Item]) -> tuple[Item, ...]:
+        known = (self.discretion.unfinished(item) for item in unfinished)
+        return tuple(item for item in known if item is not None)
 
     def spend(self, spent: Spent) -> None:
         """Have written down what this attempt has used so far, in all."""
