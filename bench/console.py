@@ -2,9 +2,10 @@
 
 A service with its Valkey and livekit-server, `--live` sessions that run and `--past` ones that are
 over, put into Redis as the worker and the service would; and Chromium with the built console. The
-whole list is scrolled through, and walked through by key, while `--events` events a second come.
-Prints one JSON line: how long until the live sessions and until all were listed, and the times
-between frames in milliseconds. It is the whole machine's figure: browser and servers share it.
+whole list is scrolled through, and walked through by key, and the overview is left open, while
+`--events` events a second come. Prints one JSON line: how long until the live sessions and until
+all were listed, and the times between frames in milliseconds. It is the whole machine's figure:
+browser and servers share it.
 """
 
 import argparse
@@ -35,6 +36,7 @@ FILLERS = 16  # sessions that are stored at once
 AGENTS = ("assistant", "concierge", "storyteller")
 FAILED_SHARE = 0.05
 SCROLL_S = 6.0
+OVERVIEW_S = 30.0
 KEYS = 120
 # Each step of the scroll is this share of what is in sight: a quick flick of the wheel.
 SCROLL_STEP = 0.6
@@ -158,8 +160,16 @@ def figures(times: list[float]) -> dict[str, float]:
     }
 
 
-async def frames(page: Page, step: float) -> dict[str, float]:
-    return figures(await page.evaluate(f"({FRAMES})({SCROLL_S}, {step})"))
+async def frames(page: Page, step: float, seconds: float = SCROLL_S) -> dict[str, float]:
+    return figures(await page.evaluate(f"({FRAMES})({seconds}, {step})"))
+
+
+async def overview(page: Page, url: str) -> dict[str, float]:
+    """The charts of a day, in which turns come all the time."""
+    await page.goto(f"{url}/console#/overview")
+    await page.get_by_role("button", name="24 hours").click()
+    await page.locator(".chart").first.wait_for()
+    return await frames(page, 0, OVERVIEW_S)
 
 
 async def walk(page: Page) -> dict[str, float]:
@@ -198,6 +208,7 @@ async def measure(stack: Stack, ids: list[str], count: int, per_s: float) -> dic
             await page.evaluate("document.querySelector('.list').scrollTop = 0")
             walked = await walk(page)
             rows = await page.locator(".list-row").count()
+            charts = await overview(page, stack.url)
         finally:
             happening.cancel()
             await asyncio.wait([happening])
@@ -212,6 +223,7 @@ async def measure(stack: Stack, ids: list[str], count: int, per_s: float) -> dic
             "scrolling_live": scrolled_live,
             "scrolling_all": scrolled_all,
             "walking_by_key": walked,
+            "overview_of_a_day": charts,
         },
     }
 
