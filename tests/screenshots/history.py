@@ -34,7 +34,7 @@ async def live_through(stack: Stack, spec: str, *, seed: int = 7) -> None:
     async with connect(stack.redis_url) as redis:
         bounds = Bounds(max_bots=1000, queue_limit=1000, keep_s=NEVER_S)
         store = SessionStore(redis, bounds, clock=lambda: moment)
-        starts = sorted(now - HOUR_S * rng.random() ** 1.3 for _ in range(SESSIONS))
+        starts = sorted(now - HOUR_S * rng.random() for _ in range(SESSIONS))
         courses = [_course(rng, spec, at) for at in starts]
         for event, session in _in_order(courses, now):
             moment = event.at
