@@ -10,14 +10,15 @@ from playwright.async_api import expect
 
 from assistant.rehearsal.scenario import Call
 from tests.acceptance.asking import A_JOKE, THE_TIME, asks_aloud
-from tests.acceptance.browser import chromium, visit
+from tests.acceptance.browser import DESKTOP, chromium, visit
 from tests.acceptance.system import PROJECT, System
 from tests.integration.http_stack import running_stack
-from tests.screenshots.history import live_through
+from tests.screenshots.history import keep_beating, live_through
 from tests.screenshots.shots import Shots
 from tests.timing import scaled
 
 SHOWN_S = 20.0
+TALL_PX = 1020
 TABS = ("Conversation", "Timeline", "Report", "Logs", "Webhooks")
 VIEWS = {
     "overview": "Workers",
@@ -73,7 +74,9 @@ async def overview(_system: System, shots: Shots, folder: Path) -> None:
             running.enter_context, running_stack(folder / "fleet", **environ)
         )
         spec = await asyncio.to_thread(stack.default_spec)
-        await live_through(stack, spec)
+        jobs = await live_through(stack, spec)
+        beating = asyncio.create_task(keep_beating(stack, jobs), name="workers")
+        running.callback(beating.cancel)
         async with (
             chromium(None) as browser,
             visit(browser, f"{stack.url}/console#/overview", folder, scale=shots.scale) as console,
@@ -83,6 +86,11 @@ async def overview(_system: System, shots: Shots, folder: Path) -> None:
                 found = console.page.locator("#main").get_by_text(text).first
                 await expect(found).to_be_attached(timeout=scaled(SHOWN_S) * 1000)
                 await shots.take(console, f"fleet-{view}")
+            await console.page.goto(f"{stack.url}/console#/overview")
+            # So tall that the workers are in sight as well.
+            await console.page.set_viewport_size({"width": DESKTOP["width"], "height": TALL_PX})
+            await console.page.locator(".fleet").wait_for(timeout=scaled(SHOWN_S) * 1000)
+            await shots.picture(console, "fleet-whole")
 
 
 STATES: dict[str, Lead] = {"views": views, "overview": overview}

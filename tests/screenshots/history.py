@@ -1,5 +1,6 @@
 """An hour of a small fleet that never was, written as workers and service would write it."""
 
+import asyncio
 import random
 import secrets
 import signal
@@ -11,6 +12,7 @@ from assistant.sessions.record import Reason, Session
 from assistant.sessions.store import keys
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
+from assistant.sessions.store.workers import BEAT_INTERVAL_S, WorkerRegistry
 from tests.integration.http_stack import Stack
 from tests.integration.session_servers import beat, new_session
 
@@ -25,8 +27,11 @@ FAILED_SHARE = 0.03
 NAMES = ("ada", "bruno", "chika", "dmitri", "elif", "farah", "goran", "hana", "ines", "jonas")
 
 
-async def live_through(stack: Stack, spec: str, *, seed: int = 7) -> None:
-    """Puts it into Redis in the order in which it happened; the service stands still meanwhile."""
+async def live_through(stack: Stack, spec: str, *, seed: int = 7) -> int:
+    """Puts it into Redis in the order in which it happened; how many sessions run.
+
+    The service stands still meanwhile.
+    """
     rng = random.Random(seed)  # noqa: S311 - the same hour each time
     now = time.time()
     moment = now
@@ -47,8 +52,8 @@ async def live_through(stack: Stack, spec: str, *, seed: int = 7) -> None:
         living = cast("list[str]", await redis.zrange(keys.SLOTS, 0, -1))
         await redis.delete(keys.DUE)
         await redis.zadd(keys.DUE, dict.fromkeys(living, now + NEVER_S))
-        await _beats(stack, len(living), now)
     stack.service.process.send_signal(signal.SIGCONT)
+    return len(living)
 
 
 def _in_order(
@@ -109,19 +114,23 @@ def _turn(rng: random.Random, at: float, turn: int) -> ev.TurnCompleted:
     )
 
 
-async def _beats(stack: Stack, jobs: int, now: float) -> None:
+async def keep_beating(stack: Stack, jobs: int) -> None:
+    """Has the workers say that they are there, until cancelled."""
+    started_at = time.time() - 5 * HOUR_S
     async with connect(stack.redis_url) as redis:
-        for n, name in enumerate(WORKERS):
-            mine = (jobs + n) // len(WORKERS)
-            told = beat(
-                name,
-                host=f"{name}.example",
-                max_jobs=PLACES,
-                jobs=mine,
-                warm=3,
-                load=round(mine / PLACES, 2),
-                version="1.8.9",
-                started_at=now - 5 * HOUR_S,
-            )
-            await redis.set(keys.worker(told.id), told.model_dump_json())
-            await redis.sadd(keys.WORKERS, told.id)
+        registry = WorkerRegistry(redis, keep_s=NEVER_S)
+        while True:
+            for n, name in enumerate(WORKERS):
+                mine = (jobs + n) // len(WORKERS)
+                told = beat(
+                    name,
+                    host=f"{name}.example",
+                    max_jobs=PLACES,
+                    jobs=mine,
+                    warm=3,
+                    load=round(mine / PLACES, 2),
+                    version="1.8.9",
+                    started_at=started_at,
+                )
+                await registry.beat(told)
+            await asyncio.sleep(BEAT_INTERVAL_S)

@@ -25,9 +25,13 @@ class Shots:
             await page.set_viewport_size(size)
             for scheme in SCHEMES:
                 await page.emulate_media(color_scheme=scheme)
-                await page.evaluate(DRAWN)
-                path = self.folder / f"{self.page}-{state}-{screen}-{scheme}.png"
-                await page.screenshot(path=path, animations="disabled")
-                print(path)  # noqa: T201 - so that one can open it
+                await self.picture(visited, f"{state}-{screen}-{scheme}")
         await page.set_viewport_size(DESKTOP)
         await page.emulate_media(color_scheme="light")
+
+    async def picture(self, visited: Visit, name: str) -> None:
+        """What is shown now, as it stands."""
+        await visited.page.evaluate(DRAWN)
+        path = self.folder / f"{self.page}-{name}.png"
+        await visited.page.screenshot(path=path, animations="disabled")
+        print(path)  # noqa: T201 - so that one can open it
