@@ -161,7 +161,7 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
     control = ControlRoutes(backend.control, authenticator)
     deliveries = DeliveryRoutes(backend.deliveries, settings.webhooks, authenticator)
     metrics = MetricsRoute(backend.metrics, authenticator)
-    health = HealthRoutes(backend.overview, authenticator)
+    health = HealthRoutes(backend.overview, backend.streams, authenticator)
     headers = page_headers(settings.client_livekit_url, settings.allowed_origins)
     page = PageRoutes(backend.catalogs, settings, authenticator, headers)
     operator = OperatorRoutes(

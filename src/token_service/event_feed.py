@@ -106,6 +106,8 @@ class EventFeed:
         self._redis = redis
         self._listeners: set[Listener] = set()
         self._why_deaf: End | None = End.AWAY
+        #: Whether it has heard anything yet; before, the replica is not ready.
+        self.has_begun = False
 
     @property
     def is_live(self) -> bool:
@@ -149,6 +151,7 @@ class EventFeed:
         with translated():
             last = await self._redis.xrevrange(keys.EVENTS, count=1)
         position = cast("str", last[0][0]) if last else "0-0"
+        self.has_begun = True
         if self._why_deaf is End.AWAY:
             self._why_deaf = None
         while True:

@@ -58,6 +58,11 @@ class EventStreams:
         self._timing = timing or Timing()
         self._places = StreamPlaces()
 
+    def require_begun(self) -> None:
+        """Raises: StoreUnavailableError: this replica has only just started."""
+        if not self._feed.has_begun:
+            raise StoreUnavailableError("events are not followed yet")
+
     @property
     def count(self) -> int:
         """How many streams are open."""
