@@ -21,6 +21,7 @@ from assistant.catalog.agent import AgentSpec
 from assistant.redaction import redacted
 from assistant.sessions.direction import Fact
 from assistant.sessions.item import Item, ToolUse
+from assistant.worker.answering.seam import GO_ON
 from assistant.worker.limits.purse import Purse
 from assistant.worker.tools.calling import SdkTool
 
@@ -78,6 +79,8 @@ class Assistant(Agent):
         last = said[-1] if said else None
         #: The user's last words were not answered, or not to the end: whoever was to was lost.
         owes = last is not None and (last.role in {"user", "tool"} or last.lost)
+        broke_off = last is not None and last.lost and last.role == "assistant"
+        self._go_on = GO_ON if broke_off else NOT_GIVEN
         # Whoever is handed a conversation says something.
         self._owes_answer = owes or (before is not None and not spec.greeting)
         #: It has the conversation, and its first words are on their way.
@@ -95,7 +98,7 @@ class Assistant(Agent):
             self.session.say(self._sentence, audio=NOT_GIVEN if audio is None else audio)
         if self._owes_answer:
             await self._wait_until_equipped()
-            self.session.generate_reply()
+            self.session.generate_reply(instructions=self._go_on)
         self.entered.set()
 
     async def on_user_turn_completed(self, turn_ctx: ChatContext, new_message: ChatMessage) -> None:
