@@ -230,6 +230,12 @@ async def test_new_jobs_go_to_new_processes_after_a_reload_and_a_drain_ends_them
     settings = {**DENSE, "ASSISTANT_AGENTS_FILE": str(file)}
     async with worker(system, "current", **settings) as hand:
         async with burst(system, 1) as (old,):
+
+            async def is_warm() -> bool:
+                return bool((await hand.page("/worker"))[1]["warm"] >= 2)
+
+            # A pool fills up again a moment after a start.
+            await until(is_warm, 20, hand.said)
             digest = (await hand.page("/worker"))[1]["catalog"]
             write_agents(file, "Good day!", "of_which_there_is_none")
             os.kill(hand.pid, signal.SIGHUP)

@@ -300,7 +300,7 @@ async def test_a_changed_agents_file_reaches_idle_processes_alone(
         digest = (await beat())["catalog"]
         talking = (await record_of(system, call.session_id)).agent_pid
         assert talking is not None
-        idle = job_processes(hand.pid) - {talking}
+        idle = job_processes(hand) - {talking}
         assert len(idle) == 2
 
         for number, (right, wrong, why) in enumerate(WRONG, 1):
@@ -313,7 +313,7 @@ async def test_a_changed_agents_file_reaches_idle_processes_alone(
             await until(is_refused, 20, hand.said)
             assert why in hand.said()
             assert (await beat())["catalog"] == digest
-            assert idle <= job_processes(hand.pid)
+            assert idle <= job_processes(hand)
 
         changed = shipped.replace(GREETING, "greeting: This is another greeting.", 1)
         changed = changed.replace(
@@ -330,7 +330,7 @@ async def test_a_changed_agents_file_reaches_idle_processes_alone(
         await until(is_taken, 30, hand.said)
         print(f"SIGHUP until two idle processes are new: {time.monotonic() - asked:.2f} s")  # noqa: T201
         assert (await beat())["catalog"] == Catalog.load(file).digest
-        now = job_processes(hand.pid)
+        now = job_processes(hand)
         assert talking in now
         assert not idle & now
         await ask(call, "two plus three", "5")
@@ -343,14 +343,14 @@ async def test_a_changed_agents_file_reaches_idle_processes_alone(
     assert await settled(system, call.session_id) == "ended"
 
 
-def job_processes(pid: int) -> set[int]:
-    """What the worker's forkserver has forked."""
+def job_processes(hand: Hand) -> set[int]:
+    """What the worker's forkserver has forked, but for the turn model's process."""
     found = set()
-    for process in psutil.Process(pid).children(recursive=True):
+    for process in psutil.Process(hand.pid).children(recursive=True):
         with contextlib.suppress(psutil.ZombieProcess, psutil.NoSuchProcess):
-            if process.ppid() != pid:
+            if process.ppid() != hand.pid:
                 found.add(process.pid)
-    return found
+    return found - set(turn_models(hand))
 
 
 async def test_a_second_sigterm_stops_at_once(system: System) -> None:

@@ -339,6 +339,7 @@ def test_openapi_describes_every_route(http: httpx.Client) -> None:
         "/api/events",
         "/api/sessions/{sessionId}/events",
         "/api/sessions/{sessionId}/transcript",
+        "/api/sessions/{sessionId}/logs",
         "/api/sessions/{sessionId}/report",
         "/api/sessions/{sessionId}/recording",
         "/api/sessions/{sessionId}/deliveries",

@@ -1,6 +1,7 @@
 """One process has the end-of-turn model for all conversations of a worker."""
 
 import asyncio
+import multiprocessing
 import signal
 import subprocess
 import sys
@@ -61,11 +62,15 @@ async def worker(*, keep_s: float = KEEP_S) -> AsyncIterator[str]:
 
 def models(parent: int | None = None) -> list[psutil.Process]:
     """The processes that answer, of this process or of `parent`."""
+    if parent is None:
+        # Beside other tests' servers, which are this process's, too.
+        own = [each.pid for each in multiprocessing.active_children() if each.name == "turn model"]
+        return [psutil.Process(pid) for pid in own]
     found = []
     for process in psutil.Process(parent).children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            is_own = process.status() != psutil.STATUS_ZOMBIE
-            if is_own and "_native" in maps(process.pid):
+            is_alive = process.status() != psutil.STATUS_ZOMBIE
+            if is_alive and "_native" in maps(process.pid):
                 found.append(process)
     return found
 
