@@ -10,7 +10,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from aiohttp import web
 from redis.asyncio import Redis
 
 from assistant.local_stack.ports import HOST, free_port
+from assistant.local_stack.probes import http_ready
 from assistant.sessions import events as ev
 from assistant.sessions.record import Reason
 from assistant.sessions.store.records import Bounds, SessionStore
@@ -268,6 +269,8 @@ def running_service(folder: Path, redis_url: str, **environ: str) -> tuple[Runni
         **environ,
     }
     part = service_part(port, settings, folder, name=f"service-{port}")
+    # Only then is it sure to follow events.
+    part = replace(part, ready=http_ready(port, "/readyz"))
     return Running(part, folder / f"{part.name}.log"), f"http://{HOST}:{port}"
 
 
