@@ -62,7 +62,9 @@ def test_whatever_else_is_open_a_connection_sends_at_once(family: socket.Address
         connection.connect(server.getsockname()[:2])
         connection.setblocking(False)
         assert not _is_prompt(connection)
+        before = os.listdir("/proc/self/fd")  # noqa: PTH208
         prompt_signals.send_at_once()
+        assert os.listdir("/proc/self/fd") == before, "a copy of something was left open"  # noqa: PTH208
         assert _is_prompt(connection)
         assert not connection.getblocking()
         assert connection.send(b"still open") == len(b"still open")

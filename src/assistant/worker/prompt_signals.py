@@ -9,6 +9,7 @@ Source: livekit 1.1.21, and the debug log of livekit-server 1.13.5. The client h
 it and is not written in Python; its connections are reached by their file numbers.
 """
 
+import os
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -39,8 +40,17 @@ def send_at_once() -> None:
         return
     for number in numbers:
         # The others are no connections, or a thread of the client's has closed them meanwhile.
-        with (
-            suppress(OSError),
-            socket.fromfd(number, socket.AF_INET, socket.SOCK_STREAM) as connection,
-        ):
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):
+            _send_at_once(os.dup(number))
+
+
+def _send_at_once(copy: int) -> None:
+    """Takes over a file number. Raises: OSError: it is no connection."""
+    try:
+        connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, fileno=copy)
+    except OSError:
+        # `socket.fromfd` would leave it open.
+        os.close(copy)
+        raise
+    with connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
