@@ -24,17 +24,14 @@ from livekit.agents.llm import (
 )
 from livekit.agents.types import DEFAULT_API_CONNECT_OPTIONS, NotGivenOr
 
-from assistant import log
 from assistant.worker.answering.seam import Seam, going_on
+from assistant.worker.availability import PROBE_AFTER_S, Availability
 from assistant.worker.errors import SilentVendorError
 
 # What a failed vendor is asked; the first word of the answer will do.
 PROBE_TEXT = "Hello."
-PROBE_AFTER_S = 5.0
-PROBE_AFTER_MAX_S = 60.0
 
 _Changed = Literal["llm_availability_changed"]
-_log = log.get(__name__)
 
 
 class LanguageModels(LLM[_Changed]):
@@ -54,13 +51,18 @@ class LanguageModels(LLM[_Changed]):
         super().__init__()
         self.vendors = tuple(vendors)
         self.patience_s = patience_s
-        self.probe_after_s = probe_after_s
-        self.available = [True] * len(vendors)
+        self._availability = Availability(
+            len(vendors),
+            self._answers,
+            self._on_available,
+            away="model.still_away",
+            patience_s=patience_s,
+            probe_after_s=probe_after_s,
+        )
         #: Who answered last.
         self.active = self.vendors[0]
         #: Since when (monotonic seconds) more of an answer is waited for; None: of none.
         self.starving_since: float | None = None
-        self._probes: dict[int, asyncio.Task[None]] = {}
         for vendor in vendors:
             vendor.on("metrics_collected", self._on_metrics)
 
@@ -72,19 +74,17 @@ class LanguageModels(LLM[_Changed]):
     def provider(self) -> str:
         return self.active.provider
 
+    @property
+    def available(self) -> list[bool]:
+        return self._availability.now
+
     def order(self) -> list[int]:
         """Whom to ask, one after the other."""
-        places = range(len(self.vendors))
-        return [place for place in places if self.available[place]] or list(places)
+        return self._availability.order()
 
     def failed(self, place: int) -> None:
         """It is asked no more until a probe succeeds."""
-        if len(self.vendors) == 1:
-            return
-        self._set_available(place, available=False)
-        probe = self._probes.get(place)
-        if probe is None or probe.done():
-            self._probes[place] = asyncio.create_task(self._probe(place), name="model probe")
+        self._availability.failed(place)
 
     def chat(
         self,
@@ -112,32 +112,17 @@ class LanguageModels(LLM[_Changed]):
         self.vendors[0].prewarm(loop=loop)
 
     async def aclose(self) -> None:
-        for probe in self._probes.values():
-            probe.cancel()
-        await asyncio.gather(*self._probes.values(), return_exceptions=True)
+        await self._availability.aclose()
         for vendor in self.vendors:
             vendor.off("metrics_collected", self._on_metrics)
         await asyncio.gather(*(vendor.aclose() for vendor in self.vendors))
 
-    async def _probe(self, place: int) -> None:
-        """Until the vendor answers again."""
-        after_s = self.probe_after_s
-        while True:
-            await asyncio.sleep(after_s)
-            after_s = min(2 * after_s, PROBE_AFTER_MAX_S)
-            try:
-                async with asyncio.timeout(self.patience_s):
-                    if await _answers(self.vendors[place], self.patience_s):
-                        break
-            except Exception as error:  # noqa: BLE001 - whatever it is, the vendor is not back
-                _log.info("model.still_away", place=place, kind=type(error).__name__)
-        self._set_available(place, available=True)
+    async def _answers(self, place: int) -> bool:
+        return await _answers(self.vendors[place], self.patience_s)
 
-    def _set_available(self, place: int, *, available: bool) -> None:
-        if self.available[place] != available:
-            self.available[place] = available
-            changed = AvailabilityChangedEvent(llm=self.vendors[place], available=available)
-            self.emit("llm_availability_changed", changed)
+    def _on_available(self, place: int, available: bool) -> None:
+        changed = AvailabilityChangedEvent(llm=self.vendors[place], available=available)
+        self.emit("llm_availability_changed", changed)
 
     def _on_metrics(self, *told: Any) -> None:
         self.emit("metrics_collected", *told)

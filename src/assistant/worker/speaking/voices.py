@@ -21,7 +21,7 @@ from livekit.agents.types import (
 )
 from livekit.agents.utils import is_given, shortuuid
 
-from assistant import log
+from assistant.worker.availability import PROBE_AFTER_S, Availability
 from assistant.worker.errors import SilentVendorError
 from assistant.worker.speaking.spoken import CLOSE_S, Spoken, Written
 
@@ -29,11 +29,8 @@ LOOK_S = 0.05
 CLOSE_TIMEOUT_S = 0.5
 # What a failed vendor is asked to say.
 PROBE_TEXT = "One moment, please."
-PROBE_AFTER_S = 5.0
-PROBE_AFTER_MAX_S = 60.0
 
 _Changed = Literal["tts_availability_changed"]
-_log = log.get(__name__)
 
 
 class Voices(tts.TTS[_Changed]):
@@ -60,13 +57,18 @@ class Voices(tts.TTS[_Changed]):
         )
         self.vendors = tuple(vendors)
         self.patience_s = patience_s
-        self.probe_after_s = probe_after_s
-        self.available = [True] * len(vendors)
+        self._availability = Availability(
+            len(vendors),
+            self._speaks,
+            self._on_available,
+            away="voice.still_away",
+            patience_s=patience_s,
+            probe_after_s=probe_after_s,
+        )
         self.active = self.vendors[0]
         #: Since when what was made of the answer has been heard while more should come (monotonic
         #: seconds); None: nobody waits for the rest of a sentence.
         self.starving_since: float | None = None
-        self._probes: dict[int, asyncio.Task[None]] = {}
         for vendor in vendors:
             vendor.on("metrics_collected", self._on_metrics)
 
@@ -80,19 +82,11 @@ class Voices(tts.TTS[_Changed]):
 
     def order(self) -> list[int]:
         """Whom to ask, one after the other; a vendor that is alone gets a second chance."""
-        if len(self.vendors) == 1:
-            return [0, 0]
-        places = range(len(self.vendors))
-        return [place for place in places if self.available[place]] or list(places)
+        return [0, 0] if len(self.vendors) == 1 else self._availability.order()
 
     def failed(self, place: int) -> None:
         """It is asked no more until a probe succeeds."""
-        if len(self.vendors) == 1:
-            return
-        self._set_available(place, available=False)
-        probe = self._probes.get(place)
-        if probe is None or probe.done():
-            self._probes[place] = asyncio.create_task(self._probe(place), name="voice probe")
+        self._availability.failed(place)
 
     def synthesize(
         self, text: str, *, conn_options: APIConnectOptions = DEFAULT_API_CONNECT_OPTIONS
@@ -108,32 +102,17 @@ class Voices(tts.TTS[_Changed]):
         self.vendors[0].prewarm()
 
     async def aclose(self) -> None:
-        for probe in self._probes.values():
-            probe.cancel()
-        await asyncio.gather(*self._probes.values(), return_exceptions=True)
+        await self._availability.aclose()
         for vendor in self.vendors:
             vendor.off("metrics_collected", self._on_metrics)
 
-    async def _probe(self, place: int) -> None:
-        """Until the vendor speaks again."""
-        after_s = self.probe_after_s
+    async def _speaks(self, place: int) -> bool:
         options = APIConnectOptions(max_retry=0, timeout=self.patience_s)
-        while True:
-            await asyncio.sleep(after_s)
-            after_s = min(2 * after_s, PROBE_AFTER_MAX_S)
-            try:
-                async with asyncio.timeout(self.patience_s):
-                    if await _speaks(self.vendors[place], options):
-                        break
-            except Exception as error:  # noqa: BLE001 - whatever it is, the vendor is not back
-                _log.info("voice.still_away", place=place, kind=type(error).__name__)
-        self._set_available(place, available=True)
+        return await _speaks(self.vendors[place], options)
 
-    def _set_available(self, place: int, *, available: bool) -> None:
-        if self.available[place] != available:
-            self.available[place] = available
-            changed = tts.AvailabilityChangedEvent(tts=self.vendors[place], available=available)
-            self.emit("tts_availability_changed", changed)
+    def _on_available(self, place: int, available: bool) -> None:
+        changed = tts.AvailabilityChangedEvent(tts=self.vendors[place], available=available)
+        self.emit("tts_availability_changed", changed)
 
     def _on_metrics(self, *told: Any) -> None:
         self.emit("metrics_collected", *told)
