@@ -22,6 +22,8 @@ class Teller:
         self.attempt = metadata.attempt
         #: What may be told of what is said: nothing, until the session's agent is known.
         self.discretion: Discretion = NOTHING
+        #: Whether anything is written down that this attempt is in the middle of.
+        self._has_begun = False
         #: Whether the session knows why this job ends, or need not.
         self.accounted = False
 
@@ -48,12 +50,15 @@ class Teller:
         kept = self.discretion.item(item)
         if kept is not None:
             rest = self._as_far_as_may_be(unfinished)
+            self._has_begun = bool(rest)
             self._reporter.keep(self.session_id, self.attempt, kept, rest)
 
     def begin(self, unfinished: Iterable[Item]) -> None:
         """Have written down what is on record if the agent is lost now; nothing else of it is."""
         rest = self._as_far_as_may_be(unfinished)
-        self._reporter.begin(self.session_id, self.attempt, rest)
+        if rest or self._has_begun:
+            self._reporter.begin(self.session_id, self.attempt, rest)
+        self._has_begun = bool(rest)
 
     def _as_far_as_may_be(self, unfinished: Iterable[Item]) -> tuple[Item, ...]:
         known = (self.discretion.unfinished(item) for item in unfinished)
