@@ -149,3 +149,17 @@ async def running_system(
     async with Supervisor(folder / "logs") as supervisor:
         await supervisor.start_all(parts)
         yield System(supervisor, shared, ports, keys)
+
+
+@asynccontextmanager
+async def another_service(system: System, **environ: str) -> AsyncIterator[str]:
+    """One more replica of the service, with settings of its own; its address."""
+    port = free_port()
+    part = service_part(
+        name="another-service", port=port, env={**system.environ, **environ}, cwd=PROJECT
+    )
+    await system.supervisor.start(part)
+    try:
+        yield f"http://{HOST}:{port}"
+    finally:
+        await system.supervisor.stop("another-service")

@@ -7,19 +7,16 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Locator
 
-from assistant.local_stack.parts import service_part
-from assistant.local_stack.ports import HOST, free_port
+from assistant.local_stack.ports import HOST
 from assistant.rehearsal.api import ServiceClient
 from tests.acceptance.asking import THE_TIME
 from tests.acceptance.browser import DESKTOP, PHONE, Visit, chromium, microphone_file, visit
-from tests.acceptance.system import PROJECT, System
+from tests.acceptance.system import System, another_service
 from tests.acceptance.test_browser import (
     ANSWER_WITHIN_S,
     GREETING,
@@ -55,20 +52,6 @@ PLACES = {
     "webhooks": "Webhooks",
     "checks": "redis",
 }
-
-
-@asynccontextmanager
-async def another_service(system: System, **environ: str) -> AsyncIterator[str]:
-    """One more replica of the service, with settings of its own; its address."""
-    port = free_port()
-    part = service_part(
-        name="another-service", port=port, env={**system.environ, **environ}, cwd=PROJECT
-    )
-    await system.supervisor.start(part)
-    try:
-        yield f"http://{HOST}:{port}"
-    finally:
-        await system.supervisor.stop("another-service")
 
 
 async def test_without_a_microphone_a_person_is_told_and_may_type(

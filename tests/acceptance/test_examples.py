@@ -17,6 +17,7 @@ import yaml
 
 from assistant.local_stack.ports import HOST, free_port
 from assistant.rehearsal.errors import ServiceRefusedError
+from assistant.rehearsal.scenario import Call
 from assistant.rehearsal.speech import speak
 from tests.acceptance.asking import THE_TIME, asks_aloud, question
 from tests.acceptance.example_calls import (
@@ -214,13 +215,18 @@ async def stuck(system: System) -> None:
         await call.end()
 
 
+async def looks_up(call: Call, service: Service, number: str) -> None:
+    """Have the agent ask for an order; returns while it waits for the answer."""
+    await call.caller.type(f'call order_status {{"number": "{number}"}}')
+    async with asyncio.timeout(ANSWER_S):
+        while f"/orders/{number}" not in service.asked:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(STEP_S)
+
+
 async def cut_off(system: System, service: Service) -> None:
     async with calling(system, "porter-chat", caller="ada", secret=SECRETS["ada"]) as call:
         await hears(call, "Good day")
-        await call.caller.type('call order_status {"number": "8888"}')
-        async with asyncio.timeout(ANSWER_S):
-            while "/orders/8888" not in service.asked:  # noqa: ASYNC110 - nothing tells
-                await asyncio.sleep(STEP_S)
+        await looks_up(call, service, "8888")
         await call.end()
         async with asyncio.timeout(ANSWER_S / 2):
             while "8888" not in service.cut_off:  # noqa: ASYNC110 - nothing tells
@@ -230,10 +236,7 @@ async def cut_off(system: System, service: Service) -> None:
 async def lost_in_a_tool(system: System, service: Service) -> None:
     async with calling(system, "porter-chat", caller="ada", secret=SECRETS["ada"]) as call:
         await hears(call, "Good day")
-        await call.caller.type('call order_status {"number": "9999"}')
-        async with asyncio.timeout(ANSWER_S):
-            while "/orders/9999" not in service.asked:  # noqa: ASYNC110 - nothing tells
-                await asyncio.sleep(STEP_S)
+        await looks_up(call, service, "9999")
         before = await whereabouts(system, call.session_id)
         async with watched(system, call.caller.room_name) as watch:
             kill_job(before.job_pid)

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from playwright.async_api import Route
 
-from assistant.local_stack.parts import service_part
-from assistant.local_stack.ports import HOST, free_port
+from assistant.local_stack.ports import HOST
 from tests.acceptance.asking import THE_TIME
 from tests.acceptance.browser import Visit, chromium, microphone_file, visit
 from tests.acceptance.recovery import kill_job, whereabouts
-from tests.acceptance.system import PROJECT, System
+from tests.acceptance.system import System, another_service
 from tests.acceptance.test_browser import ANSWER_WITHIN_S, GREETING, GREETING_WITHIN_S, talk, write
 from tests.acceptance.test_main_job import CLOCK
 from tests.acceptance.test_voice import fault
@@ -135,21 +134,8 @@ async def coming(system: System, shots: Shots, folder: Path) -> None:
 async def alone(system: System, **environ: str) -> AsyncIterator[str]:
     """A service whose Redis knows of no worker."""
     redis = system.redis_url.rstrip("/").removesuffix("/0") + "/1"
-    async with another(system, REDIS_URL=redis, **environ) as url:
+    async with another_service(system, REDIS_URL=redis, **environ) as url:
         yield url
-
-
-@asynccontextmanager
-async def another(system: System, **environ: str) -> AsyncIterator[str]:
-    port = free_port()
-    part = service_part(
-        name="another-service", port=port, env={**system.environ, **environ}, cwd=PROJECT
-    )
-    await system.supervisor.start(part)
-    try:
-        yield f"http://{HOST}:{port}"
-    finally:
-        await system.supervisor.stop("another-service")
 
 
 async def lost(system: System, shots: Shots, folder: Path) -> None:
@@ -157,7 +143,7 @@ async def lost(system: System, shots: Shots, folder: Path) -> None:
     async with wire(system.ports["livekit"]) as line:
         public = f"ws://{HOST}:{line.port}"
         async with (
-            another(system, ASSISTANT_LIVEKIT_PUBLIC_URL=public) as url,
+            another_service(system, ASSISTANT_LIVEKIT_PUBLIC_URL=public) as url,
             opened(system, shots, folder, url=url) as page,
         ):
             session_id = await talk(page)
