@@ -25,7 +25,7 @@ logging.getLogger("livekit").error("failed to parse the url: of a room")
 """
 
 SET_UP = """
-import sys
+import os, sys
 from livekit.agents import JobProcess
 from livekit.rtc._ffi_client import FfiClient
 from assistant.catalog.catalog import Catalog
@@ -36,6 +36,7 @@ setup.awaited = sys.argv[1] == "awaited"
 setup(process)
 assert kit_of(process).worker == "worker"
 assert (FfiClient._instance is None) == setup.awaited
+os._exit(0)  # The client logs a moment later, on a thread that must still find an interpreter.
 """
 ENVIRON = {
     "LIVEKIT_URL": "ws://127.0.0.1:1",
