@@ -15,9 +15,11 @@ from assistant.local_stack.ports import HOST, assign
 from assistant.local_stack.supervisor import Part
 from assistant.local_stack.valkey import valkey_part, valkey_url
 from assistant.rehearsal.api import ServiceClient
+from assistant.settings import WorkerSettings
 
 AGENT_NAME = "assistant"
 SEATS = 8
+STANDBY: int = WorkerSettings.model_fields["standby_jobs"].default
 
 
 class Ours(Peer):
@@ -73,7 +75,10 @@ class Ours(Peer):
             worker = await answer.json()
         if worker["jobs"]:
             return f"{worker['jobs']} jobs run"
-        return f"{worker['warm']} idle processes" if worker["warm"] < self.idle else None
+        if worker["warm"] < self.idle:
+            return f"{worker['warm']} idle processes"
+        wanted = min(STANDBY, self.idle - 1)
+        return f"{worker['standby']} stand by" if worker["standby"] < wanted else None
 
     async def room(self) -> Room:
         session = f"bench-{uuid.uuid4().hex[:12]}"
