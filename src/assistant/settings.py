@@ -208,6 +208,15 @@ class WorkerSettings(LiveKitSettings, SessionSettings, LogSettings, VendorSettin
     prewarm_pool_size: int = Field(
         3, alias="PREWARM_POOL_SIZE", ge=1, le=100, description="Idle job processes kept warm."
     )
+    standby_jobs: int = Field(
+        2,
+        alias="ASSISTANT_STANDBY_JOBS",
+        ge=0,
+        le=100,
+        description="Of the idle job processes, those that LiveKit has dispatched already and that "
+        "wait for a session, one less than all at most; 0: every session is dispatched when it "
+        "starts.",
+    )
     max_jobs: int = Field(
         10,
         alias="ASSISTANT_MAX_JOBS",

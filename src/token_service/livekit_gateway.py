@@ -43,6 +43,8 @@ ROOM_MEMORY = 10_000
 NODE_GONE_STATUS = 503
 # A room that is made only to be deleted must not outlive a failure of that.
 REVIVED_S = 30
+# The job outlives the room that it was dispatched to; LiveKit has chosen a worker long before.
+STANDBY_ROOM_S = 10
 
 _PRESENT = frozenset({ParticipantInfo.State.JOINED, ParticipantInfo.State.ACTIVE})
 _COMING = frozenset({ParticipantInfo.State.JOINING, ParticipantInfo.State.JOINED})
@@ -174,6 +176,16 @@ class LiveKitGateway:
             room=room, agent_name=agent_name, metadata=metadata
         )
         await self._call("CreateDispatch", self._api.agent_dispatch.create_dispatch(request))
+
+    async def stand_by(self, room: str, agent_name: str, metadata: str) -> None:
+        """Ask for a job ahead of its session, in a room that nobody joins and LiveKit forgets."""
+        request = api.CreateRoomRequest(
+            name=room,
+            empty_timeout=STANDBY_ROOM_S,
+            departure_timeout=1,
+            agents=[api.RoomAgentDispatch(agent_name=agent_name, metadata=metadata)],
+        )
+        await self._call("CreateRoom", self._api.room.create_room(request))
 
     async def clear_dispatches(self, room: str, agent_name: str) -> None:
         """Delete our dispatches in the room, which also tells their jobs to end."""

@@ -81,6 +81,7 @@ _ALL = (
     Described("assistant_worker_jobs", "gauge", (), "Jobs that run, over all workers"),
     Described("assistant_worker_jobs_limit", "gauge", (), "Jobs that the workers could run"),
     Described("assistant_worker_warm", "gauge", (), "Job processes that are ready"),
+    Described("assistant_worker_standby", "gauge", (), "Those that stand by for a session"),
     Described(
         REQUESTS,
         "counter",
@@ -170,6 +171,7 @@ class _FleetCollector(Collector):
         yield _gauge("assistant_worker_jobs", {(): sum(beat.jobs for beat in beats)})
         yield _gauge("assistant_worker_jobs_limit", {(): fleet_jobs(beats)})
         yield _gauge("assistant_worker_warm", {(): sum(beat.warm for beat in beats)})
+        yield _gauge("assistant_worker_standby", {(): sum(beat.standby for beat in beats)})
         yield from _totals(seen.totals)
 
 

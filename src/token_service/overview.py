@@ -153,6 +153,7 @@ class Overview:
             ),
             pool=Pool(
                 warm=sum(beat.warm for beat in beats),
+                standby=sum(beat.standby for beat in beats),
                 jobs=sum(beat.jobs for beat in beats),
                 max_jobs=jobs,
                 free=sum(beat.free for beat in beats),

@@ -21,10 +21,11 @@ from assistant.sessions.errors import (
     SessionNotFoundError,
     StoreUnavailableError,
 )
-from assistant.sessions.metadata import JobMetadata
+from assistant.sessions.metadata import Assignment, JobMetadata
 from assistant.sessions.record import Session, State, is_session_id, room_name
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import SessionStore
+from assistant.sessions.store.standby import StandbyStore
 from assistant.sessions.store.workers import WorkerRegistry, fleet_jobs
 from token_service.hearing import Hearing
 from token_service.judge import JUDGE_INTERVAL_S, Judge
@@ -84,6 +85,7 @@ class Reconciler:
         store: SessionStore,
         due: DueQueue,
         workers: WorkerRegistry,
+        standby: StandbyStore,
         gateway: LiveKitGateway,
         limits: act.Limits,
         room_prefix: str,
@@ -94,6 +96,7 @@ class Reconciler:
         self._store = store
         self._due = due
         self._workers = workers
+        self._standby = standby
         self._gateway = gateway
         self._limits = limits
         self._room_prefix = room_prefix
@@ -306,23 +309,31 @@ class Reconciler:
 
     async def _dispatch(self, held: _Held, attempt: int) -> None:
         session = held.session
-        metadata = JobMetadata(session=session.id, attempt=attempt).encode()
+        job = JobMetadata(session=session.id, attempt=attempt)
         asked_at = self._clock()
-        try:
-            await self._gateway.dispatch(session.room, self._agent_name, metadata)
-        except LiveKitUnavailableError:
-            if held.made_room:
-                raise
-            # The room that this process made a moment ago may have been closed since.
-            self._gateway.doubt(session.room)
-            held.made_room = await self.ensure_room(session)
-            asked_at = self._clock()
-            await self._gateway.dispatch(session.room, self._agent_name, metadata)
-        _log.info("session.dispatched", session=session.id, attempt=attempt)
+        ahead = await self._standby.assign(Assignment(job=job, room=session.room))
+        if not ahead:
+            asked_at = await self._ask_livekit(held, job.encode())
+        _log.info("session.dispatched", session=session.id, attempt=attempt, ahead=ahead)
         dispatched = ev.Dispatched(at=asked_at, attempt=attempt)
         held.session = await self._store.record(session.id, dispatched, next_check=held.until)
         # The agent cannot be there yet, so there is nothing to look at.
         held.seen = held.seen or Seen()
+
+    async def _ask_livekit(self, held: _Held, metadata: str) -> float:
+        """Dispatch to the session's room; returns when it was asked for."""
+        room, asked_at = held.session.room, self._clock()
+        try:
+            await self._gateway.dispatch(room, self._agent_name, metadata)
+        except LiveKitUnavailableError:
+            if held.made_room:
+                raise
+            # The room that this process made a moment ago may have been closed since.
+            self._gateway.doubt(room)
+            held.made_room = await self.ensure_room(held.session)
+            asked_at = self._clock()
+            await self._gateway.dispatch(room, self._agent_name, metadata)
+        return asked_at
 
     async def _evict(self, held: _Held, identities: frozenset[str]) -> None:
         room = held.session.room

@@ -23,6 +23,7 @@ from assistant.sessions.store.listing import SessionListing
 from assistant.sessions.store.outbox import Outbox
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import Bounds, SessionStore
+from assistant.sessions.store.standby import StandbyStore
 from assistant.sessions.store.workers import WorkerRegistry
 from token_service.announcing import announce_reports, forget_events
 from token_service.app import Backend, create_app
@@ -43,6 +44,7 @@ from token_service.reconciler import Reconciler
 from token_service.reloading import keep_current
 from token_service.service import Parts, SessionService
 from token_service.settings import ServiceSettings
+from token_service.standby_keeper import StandbyKeeper
 from token_service.tokens import Minter
 from token_service.words_feed import WordsFeed
 
@@ -110,10 +112,19 @@ async def serve(
     due = DueQueue(redis)
     workers = WorkerRegistry(redis, keep_s=settings.session_retention_s)
     fleet = Fleet(workers, settings.agent_name)
+    standby = StandbyStore(redis)
+    keeper = StandbyKeeper(
+        store=standby,
+        fleet=fleet,
+        gateway=gateway,
+        room_prefix=settings.room_prefix,
+        agent_name=settings.agent_name,
+    )
     reconciler = Reconciler(
         store=store,
         due=due,
         workers=workers,
+        standby=standby,
         gateway=gateway,
         limits=limits,
         room_prefix=settings.room_prefix,
@@ -185,6 +196,7 @@ async def serve(
     try:
         async with gateway, asyncio.TaskGroup() as group:
             reconciling = group.create_task(reconciler.run(), name="reconciler")
+            keeping = group.create_task(keeper.run(), name="standby")
             following = group.create_task(feed.run(), name="event feed")
             hearing = group.create_task(words.run(), name="words")
             showing = group.create_task(board.run(), name="overview")
@@ -199,6 +211,7 @@ async def serve(
             await server.serve(sockets=[listener])
             for task in (
                 reconciling,
+                keeping,
                 following,
                 hearing,
                 showing,

@@ -45,6 +45,8 @@ class Queue(Answer):
 class Pool(Answer):
     warm: int
     """Job processes that are ready for a job, over all workers."""
+    standby: int
+    """Those of them that LiveKit has dispatched already, and that wait for a session."""
     jobs: int
     """Jobs that run."""
     max_jobs: int
@@ -64,6 +66,8 @@ class WorkerAnswer(Answer):
     jobs: int
     max_jobs: int
     warm: int
+    standby: int
+    """How many of the warm ones stand by for a session."""
     load: float
     draining: bool
     registered: bool

@@ -18,7 +18,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError  # noqa: A004
 
-from assistant.sessions.record import AGENT_IDENTITY_PREFIX, agent_identity
+from assistant.sessions.record import AGENT_IDENTITY_PREFIX, agent_identity, session_of_room
 from tests.acceptance.recovery import livekit
 from tests.acceptance.system import System
 
@@ -155,7 +155,8 @@ class Census:
 
     async def rooms(self) -> list[str]:
         listed = await self._livekit.room.list_rooms(api.ListRoomsRequest())
-        return [room.name for room in listed.rooms if room.name.startswith(ROOM_PREFIX)]
+        # Those to which jobs were dispatched ahead close by themselves, and nobody is in them.
+        return [room.name for room in listed.rooms if session_of_room(ROOM_PREFIX, room.name)]
 
     async def delete_room(self, session_id: str) -> None:
         """As somebody with the key may do at any time."""

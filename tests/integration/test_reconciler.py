@@ -28,6 +28,7 @@ from assistant.sessions.store import keys
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.queue import DueQueue
 from assistant.sessions.store.records import Bounds, SessionStore
+from assistant.sessions.store.standby import StandbyStore
 from assistant.sessions.store.workers import WorkerRegistry
 from tests.integration.session_servers import (
     AGENT_NAME,
@@ -189,6 +190,7 @@ def make_reconciler(
         store=store,
         due=DueQueue(redis),
         workers=WorkerRegistry(redis, keep_s=3600),
+        standby=StandbyStore(redis),
         gateway=gateway,
         limits=limits,
         room_prefix=PREFIX,

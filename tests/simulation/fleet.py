@@ -11,9 +11,10 @@ from typing import Protocol
 
 from assistant.sessions import events as ev
 from assistant.sessions.errors import SessionError, StoreUnavailableError, SupersededError
-from assistant.sessions.metadata import JobMetadata
+from assistant.sessions.metadata import Assignment, JobMetadata
 from assistant.sessions.record import agent_identity
 from assistant.sessions.store.records import SessionStore
+from assistant.sessions.store.standby import WORD_S
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, BEAT_TTL_S, Beat, Heard
 from assistant.worker.fence import Fence
 from assistant.worker.record.reporter import Reporter
@@ -55,9 +56,16 @@ class SimJob:
     """One job process."""
 
     def __init__(
-        self, world: Surroundings, worker: "SimWorker", metadata: JobMetadata, room: str
+        self,
+        world: Surroundings,
+        worker: "SimWorker",
+        metadata: JobMetadata,
+        room: str,
+        *,
+        stood_by: bool = False,
     ) -> None:
         self._world = world
+        self._stood_by = stood_by
         self.worker = worker
         self.session_id = metadata.session
         self.attempt = metadata.attempt
@@ -162,8 +170,11 @@ class SimJob:
         self.has_begun = True
         if chance.random() < manners.never_claims:
             return
-        claimed = ev.Claimed(at=wall(), attempt=self.attempt, worker=self.worker.id, pid=self.pid)
-        await self._store.claim(self.session_id, claimed)
+        now, worker = wall(), self.worker.id
+        claimed = ev.Claimed(at=now, attempt=self.attempt, worker=worker, pid=self.pid)
+        accepted = ev.Accepted(at=now, attempt=self.attempt, worker=worker)
+        before = (accepted,) if self._stood_by else ()
+        await self._store.claim(self.session_id, claimed, *before)
         self._world.claimed(self)
         if chance.random() < manners.dies_early:
             asyncio.get_running_loop().call_soon(self.kill)
@@ -277,6 +288,17 @@ class SimWorker:
                 launched = ev.Launched(at=at, attempt=attempt, worker=self.id, pid=job.pid)
                 self._reporter.tell(session, launched)
         return True
+
+    @property
+    def stands_by(self) -> bool:
+        """Whether a job of it may still be listed as waiting, be its process alive or not."""
+        fresh = self.silent_since is None or wall() - self.silent_since < WORD_S
+        return fresh and not self.is_draining and len(self.jobs) < self.max_jobs
+
+    def assigned(self, assignment: Assignment) -> None:
+        """A job that stood by gets its session; the worker itself need not hear of it."""
+        if not self.is_dead:
+            self.jobs.add(SimJob(self._world, self, assignment.job, assignment.room, stood_by=True))
 
     def lost(self, job: SimJob) -> None:
         """A job process is gone."""

@@ -13,9 +13,11 @@ from typing import Any
 from assistant.sessions import events as ev
 from assistant.sessions import lifecycle
 from assistant.sessions.errors import SessionNotFoundError
+from assistant.sessions.metadata import Assignment
 from assistant.sessions.record import Session, State
 from assistant.sessions.store.queue import CLAIM_S, RENEW_AFTER_S, DueQueue
 from assistant.sessions.store.records import Bounds, Carrier, SessionStore
+from assistant.sessions.store.standby import StandbyStore
 from assistant.sessions.store.workers import Beat, Heard, WorkerRegistry
 
 # Redis keeps the queue's scores with six places; two that come together differ by this much.
@@ -305,3 +307,19 @@ class MemoryWorkers(WorkerRegistry):
         await self._lull()
         await self._link()
         return self._fresh()
+
+
+class MemoryStandby(StandbyStore):
+    """`assigned` gives a job that stands by its session, if there is one."""
+
+    def __init__(
+        self, assigned: Callable[[Assignment], bool], *, link: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._assigned = assigned
+        self._link = link
+
+    async def assign(self, assignment: Assignment) -> bool:
+        await self._link()
+        given = self._assigned(assignment)
+        await self._link()
+        return given

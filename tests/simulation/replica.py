@@ -6,11 +6,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from assistant.sessions.actions import Limits
+from assistant.sessions.metadata import Assignment
 from assistant.sessions.store.records import Bounds
 from assistant.sessions.store.workers import Heard
 from tests.simulation.clock import wall
 from tests.simulation.livekit import SimLiveKit
-from tests.simulation.memory_store import Memory, MemoryDue, MemoryStore, MemoryWorkers
+from tests.simulation.memory_store import (
+    Memory,
+    MemoryDue,
+    MemoryStandby,
+    MemoryStore,
+    MemoryWorkers,
+)
 from tests.simulation.rules import Looks, Rules
 from token_service.livekit_gateway import ROOM_MEMORY_S, LiveKitGateway, Seen
 from token_service.reconciler import Reconciler
@@ -59,6 +66,7 @@ class Replica:
         bounds: Bounds,
         limits: Limits,
         heard: Callable[[], list[Heard]],
+        assigned: Callable[[Assignment], bool],
         link: Callable[[], Awaitable[None]],
         lull: Callable[[], Awaitable[None]],
         gateway_type: type[SimGateway],
@@ -74,6 +82,7 @@ class Replica:
             ),
             due=MemoryDue(memory, clock=wall, link=link, patient=True),
             workers=MemoryWorkers(heard, link=link, lull=lull),
+            standby=MemoryStandby(assigned, link=link),
             gateway=gateway_type(livekit, looks),
             limits=limits,
             room_prefix=PREFIX,

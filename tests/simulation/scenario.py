@@ -63,6 +63,8 @@ class Scenario:
     healed_at: float
     #: How likely a step of Redis is slow.
     redis_slow: float
+    #: How likely a job stands by when one is wanted.
+    standby: float
 
 
 def draw(seed: int) -> Scenario:
@@ -124,4 +126,5 @@ def draw(seed: int) -> Scenario:
         faults=tuple(faults),
         healed_at=healed_at,
         redis_slow=sometimes(0.1, 0.5),
+        standby=chance.choice((0.0, 0.5, 1.0)),
     )

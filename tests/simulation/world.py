@@ -12,7 +12,7 @@ from assistant.sessions.errors import (
     SessionNotFoundError,
     StoreUnavailableError,
 )
-from assistant.sessions.metadata import JobMetadata
+from assistant.sessions.metadata import Assignment, JobMetadata
 from assistant.sessions.record import Reason, Session, State, room_name, session_of_room
 from assistant.sessions.store.records import Bounds
 from assistant.sessions.store.workers import Heard, fleet_jobs
@@ -162,6 +162,14 @@ class World:
             if worker.is_frozen or worker.offered(job, room):
                 return
 
+    def _assigned(self, assignment: Assignment) -> bool:
+        if self.chance.random() >= self.scenario.standby:
+            return False
+        waiting = [worker for worker in self.workers if worker.stands_by]
+        if waiting:
+            self.chance.choice(waiting).assigned(assignment)
+        return bool(waiting)
+
     def webhook(self, room: str) -> None:
         session_id = session_of_room(PREFIX, room)
         if session_id is not None:
@@ -215,6 +223,7 @@ class World:
                 bounds=self._bounds,
                 limits=self.scenario.limits,
                 heard=self._heard,
+                assigned=self._assigned,
                 link=self._link,
                 lull=self._lull,
                 gateway_type=self.gateway_type,

@@ -97,8 +97,8 @@ def test_a_seed_is_always_the_same_trace() -> None:
 class _TrustingStore(MemoryStore):
     """Whoever claims an attempt gets it."""
 
-    async def claim(self, session_id: str, claimed: ev.Claimed) -> Session:
-        return await self.record(session_id, claimed)
+    async def claim(self, session_id: str, claimed: ev.Claimed, *before: ev.Event) -> Session:
+        return await self.record(session_id, *before, claimed)
 
 
 class _UnfencedWorld(World):

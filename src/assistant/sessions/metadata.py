@@ -1,4 +1,4 @@
-"""What a dispatch tells the job: which session, and which attempt. Never anything else."""
+"""What a dispatch tells the job: which session and which attempt, or to stand by for one."""
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -25,3 +25,34 @@ class JobMetadata(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError:
             return None
+
+
+class StandbyMetadata(BaseModel):
+    """The metadata of a dispatch made ahead of any session; `standby` names the job's place."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    standby: str = Field(pattern=r"^[0-9a-f]{16}$")
+
+    def encode(self) -> str:
+        return self.model_dump_json()
+
+    @classmethod
+    def decode(cls, text: str) -> "StandbyMetadata | None":
+        """The metadata in `text`; None: this dispatch is not of that kind."""
+        if len(text) > MAX_METADATA_BYTES:
+            return None
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError:
+            return None
+
+
+class Assignment(BaseModel):
+    """What a job that stood by is to do now."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    job: JobMetadata
+    #: The session's room, which is not the one that the job was dispatched to.
+    room: str

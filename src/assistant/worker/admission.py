@@ -3,6 +3,9 @@
 A job whose join fails is reported as a success by the SDK, so asking later would be too late.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import aiohttp
 from livekit import api
 
@@ -10,15 +13,35 @@ from assistant.settings import LiveKitSettings
 from assistant.worker.errors import NotAdmittedError
 
 TIMEOUT_S = 10.0  # a server across the world answers in one
+NO_ATTRIBUTES: Mapping[str, str] = MappingProxyType({})
 MAX_ANSWER_CHARS = 200  # "success", or a short reason; longer ones come from something else
 
 
-def agent_token(settings: LiveKitSettings, *, room: str, identity: str) -> str:
-    """An agent's token for one room, made with the LiveKit key."""
+def agent_token(
+    settings: LiveKitSettings,
+    *,
+    room: str,
+    identity: str,
+    name: str = "",
+    attributes: Mapping[str, str] = NO_ATTRIBUTES,
+) -> str:
+    """An agent's token for one room, made with the LiveKit key; as LiveKit makes it for a job.
+
+    Source: livekit-server 1.13.5, `BuildAgentToken` in livekit/protocol, agent/token.go.
+    """
     secret = settings.livekit_api_secret.get_secret_value()
-    grants = api.VideoGrants(room_join=True, room=room, agent=True)
+    grants = api.VideoGrants(
+        room_join=True,
+        room=room,
+        agent=True,
+        can_subscribe=True,
+        can_publish=True,
+        can_publish_data=True,
+        can_update_own_metadata=True,
+    )
     token = api.AccessToken(settings.livekit_api_key, secret).with_identity(identity)
-    return token.with_kind("agent").with_grants(grants).to_jwt()
+    token = token.with_name(name).with_attributes(dict(attributes)).with_kind("agent")
+    return token.with_grants(grants).to_jwt()
 
 
 async def ask(url: str, token: str) -> None:

@@ -15,6 +15,7 @@ from livekit.agents import (
     JobContext,
     JobExecutorType,
 )
+from redis.asyncio import Redis
 
 from assistant import log
 from assistant.catalog.agent import AgentSpec
@@ -22,7 +23,7 @@ from assistant.sessions import events as ev
 from assistant.sessions.direction import Direction
 from assistant.sessions.errors import StoreUnavailableError, SupersededError
 from assistant.sessions.item import Item
-from assistant.sessions.metadata import JobMetadata
+from assistant.sessions.metadata import JobMetadata, StandbyMetadata
 from assistant.sessions.record import AT_WORK, Reason, Session
 from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect, connect_blocking
@@ -56,6 +57,7 @@ from assistant.worker.speaking.dead_air import DeadAirGuard
 from assistant.worker.speaking.sentences import Sentences
 from assistant.worker.speaking.until_heard import UntilHeard
 from assistant.worker.speaking.voice_track import VoiceTrack
+from assistant.worker.standby import stand_by
 from assistant.worker.team import Team
 
 # Somebody deleted the room, which ends the session whoever it was.
@@ -67,18 +69,41 @@ _log = log.get(__name__)
 async def run_job(ctx: JobContext) -> None:
     """The SDK's entrypoint; it returns once the conversation runs, which outlives it."""
     kit = kit_of(ctx.proc)
+    place = StandbyMetadata.decode(ctx.job.metadata)
+    if place is not None:
+        redis = connect(kit.settings.redis_url)
+        stand_by(
+            ctx,
+            kit.settings,
+            place,
+            redis,
+            lambda job: SessionJob(ctx, kit, job, redis=redis, stood_by=True).run(),
+        )
+        return
     metadata = JobMetadata.decode(ctx.job.metadata)
     if metadata is None:
         await run_without_session(ctx, kit)
         return
-    job = SessionJob(ctx, kit, metadata)
+    job = SessionJob(ctx, kit, metadata, redis=connect(kit.settings.redis_url))
     await job.run()
 
 
 class SessionJob:
-    """One attempt of one session, from the claim to the last report."""
+    """One attempt of one session, from the claim to the last report.
 
-    def __init__(self, ctx: JobContext, kit: Kit, metadata: JobMetadata) -> None:
+    `stood_by`: the job was dispatched before there was the session, so that its worker cannot tell
+    of its being accepted.
+    """
+
+    def __init__(
+        self,
+        ctx: JobContext,
+        kit: Kit,
+        metadata: JobMetadata,
+        *,
+        redis: Redis,
+        stood_by: bool = False,
+    ) -> None:
         settings = kit.settings
         self._ctx = ctx
         self._settings = settings
@@ -87,7 +112,8 @@ class SessionJob:
         self._prices = kit.catalog.prices
         self._session_id = metadata.session
         self._attempt = metadata.attempt
-        self._redis = connect(settings.redis_url)
+        self._stood_by = stood_by
+        self._redis = redis
         bounds = Bounds(
             max_bots=settings.max_bots,
             queue_limit=settings.queue_limit,
@@ -148,10 +174,13 @@ class SessionJob:
         return attempt != self._attempt or state not in AT_WORK
 
     async def _claim(self) -> Session:
-        claimed = ev.Claimed(
-            at=time.time(), attempt=self._attempt, worker=self._worker, pid=os.getpid()
-        )
-        return await self._store.claim(self._session_id, claimed)
+        now, attempt, worker, pid = time.time(), self._attempt, self._worker, os.getpid()
+        before: list[ev.Event] = []
+        if self._stood_by:
+            before.append(ev.Accepted(at=now, attempt=attempt, worker=worker))
+            before.append(ev.Launched(at=now, attempt=attempt, worker=worker, pid=pid))
+        claimed = ev.Claimed(at=now, attempt=attempt, worker=worker, pid=pid)
+        return await self._store.claim(self._session_id, claimed, *before)
 
     def _start_background(self) -> None:
         fence = Fence(

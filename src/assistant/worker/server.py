@@ -22,12 +22,13 @@ from assistant.catalog.catalog import Catalog
 from assistant.hangup import Hangup
 from assistant.sessions import events as ev
 from assistant.sessions.errors import StoreUnavailableError
-from assistant.sessions.metadata import JobMetadata
+from assistant.sessions.metadata import JobMetadata, StandbyMetadata
 from assistant.sessions.record import agent_identity
 from assistant.sessions.recordings import Recordings, RecordingsError
 from assistant.sessions.store.archive import Archive
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
+from assistant.sessions.store.standby import StandbyStore
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, Beat, WorkerRegistry
 from assistant.settings import WorkerSettings
 from assistant.worker import job
@@ -38,6 +39,7 @@ from assistant.worker.process.pool import JobProcessSeen, Pool
 from assistant.worker.process.setup import Setup, catalog_of
 from assistant.worker.process.slots import Slots
 from assistant.worker.process.speech_ahead import SpeechAhead
+from assistant.worker.process.standbys import Standbys
 from assistant.worker.process.turn_model import TurnModel, address_for
 from assistant.worker.process.watchdog import Watchdog
 from assistant.worker.providers import registry
@@ -45,6 +47,7 @@ from assistant.worker.record.job_logs import JobLogs
 from assistant.worker.record.recorder import spool_folder
 from assistant.worker.record.reporter import Reporter
 from assistant.worker.record.spool import empty_spool
+from assistant.worker.standby import AGENT_NAME
 
 # A cold machine needs a few seconds to import the SDK and map the models for the first process.
 INITIALIZE_TIMEOUT_S = 30.0
@@ -72,6 +75,11 @@ _log = log.get(__name__)
 def preload_modules(catalog: Catalog) -> list[str]:
     """What is imported once, so that every job process has it from birth."""
     return [*registry.modules_for(catalog.agents.values()), "assistant.worker.process.warmup"]
+
+
+def standby_jobs(settings: WorkerSettings) -> int:
+    """How many of the pool stand by; one process at least is left for jobs of other dispatchers."""
+    return min(settings.standby_jobs, settings.prewarm_pool_size - 1)
 
 
 def houses_for(settings: WorkerSettings) -> Houses | None:
@@ -110,7 +118,7 @@ def build_server(settings: WorkerSettings, catalog: Catalog, **options: Any) -> 
         ws_url=settings.livekit_url,
         api_key=settings.livekit_api_key,
         api_secret=settings.livekit_api_secret.get_secret_value(),
-        num_idle_processes=settings.prewarm_pool_size,
+        num_idle_processes=settings.prewarm_pool_size - standby_jobs(settings),
         preload_modules=preload_modules(catalog),
         initialize_process_timeout=INITIALIZE_TIMEOUT_S,
         shutdown_process_timeout=SHUTDOWN_TIMEOUT_S,
@@ -159,14 +167,21 @@ class Worker:
         self._houses = houses_for(settings)
         if self._houses is not None:
             self._houses.take_over()
+        self._standbys = Standbys(
+            StandbyStore(redis),
+            limit=standby_jobs(settings),
+            running=lambda: self._pool.running,
+            close=lambda job_id: self._pool.close_job(job_id),  # noqa: PLW0108 - it comes next
+        )
         self._pool = Pool(
             self._server,
             setup=setup,
-            target=settings.prewarm_pool_size,
+            target=settings.prewarm_pool_size - standby_jobs(settings),
             houses=self._houses,
             on_launched=self._on_launched,
             on_ended=self._on_ended,
             on_change=self._slots_changed.set,
+            standbys=self._standbys,
         )
         self._speech = SpeechAhead(settings, lambda: self._why_unready() is None)
         self._speech.take(catalog)
@@ -259,6 +274,7 @@ class Worker:
 
     async def _drain(self) -> bool:
         """Let running conversations finish; False: some were ended by the time-out."""
+        await self._standbys.end()
         _log.info("worker.draining", jobs=self._slots.jobs)
         drain = asyncio.create_task(
             self._server.drain(timeout=int(self._settings.drain_timeout_s)), name="drain"
@@ -290,6 +306,9 @@ class Worker:
     async def _on_request(self, request: JobRequest) -> None:
         """Take the job if there is a slot; otherwise another worker may be asked."""
         received_at = time.time()
+        if StandbyMetadata.decode(request.job.metadata) is not None:
+            await self._on_standby_request(request)
+            return
         metadata = JobMetadata.decode(request.job.metadata)
         has_process = self._pool.warm or not self._pool.failure
         if self._pool.lacks_models or not has_process or not await self._slot_is_free():
@@ -299,13 +318,13 @@ class Worker:
         with self._slots.promise(request.id):
             self._slots_changed.set()
             if metadata is None:
-                await request.accept(name="Assistant")
+                await request.accept(name=AGENT_NAME)
                 return
             self._tell_accepted(metadata, received_at)
             self._promised[request.id] = metadata
             try:
                 await request.accept(
-                    name="Assistant", identity=agent_identity(metadata.session, metadata.attempt)
+                    name=AGENT_NAME, identity=agent_identity(metadata.session, metadata.attempt)
                 )
             except Exception as error:
                 # Whatever the SDK raises: no process has the job now, and none will.
@@ -314,11 +333,27 @@ class Worker:
             finally:
                 del self._promised[request.id]
 
+    async def _on_standby_request(self, request: JobRequest) -> None:
+        """Take a job that waits for a session, if this worker is to have one more."""
+        if not self._standby_wanted:
+            await request.reject(terminate=False)
+            return
+        with self._standbys.promise(request.id):
+            await request.accept(name=AGENT_NAME)
+
+    @property
+    def _standby_wanted(self) -> int:
+        if self._why_unready() is not None:
+            return 0
+        return self._standbys.wanted(free=self._slots.free, warm=self._pool.warm)
+
     async def _slot_is_free(self) -> bool:
-        """Whether a job can be taken, now or in a moment."""
+        """Whether a job can be taken, now or in a moment; one that stands by gives way to it."""
         give_up_at = time.monotonic() + SLOT_WAIT_S
         while not self._stopping.is_set():
-            if self._slots.free:
+            # Whether one that waits has got a session meanwhile makes no difference here.
+            waiting = len(self._standbys.waiting)
+            if self._slots.free > waiting or (waiting and await self._standbys.give_way()):
                 return True
             if time.monotonic() > give_up_at:
                 return False
@@ -383,6 +418,7 @@ class Worker:
             await asyncio.sleep(BEAT_INTERVAL_S)
 
     async def _tell_beat(self) -> None:
+        await self._standbys.settle()
         try:
             await self._registry.beat(self._beat())
             self._is_heard = True
@@ -406,7 +442,7 @@ class Worker:
             agent_name=self._settings.agent_name,
             max_jobs=self._slots.limit,
             jobs=self._slots.jobs,
-            warm=self._pool.warm,
+            warm=self._pool.warm + len(self._standbys.waiting),
             load=round(self._slots.load, 3),
             draining=self._stopping.is_set(),
             registered=self._pool.is_registered,
@@ -414,6 +450,8 @@ class Worker:
             started_at=self._started_at,
             sessions=self._sessions(),
             catalog=self._keeper.digest,
+            standby=len(self._standbys.waiting),
+            standby_wanted=self._standby_wanted,
         )
 
     def _sessions(self) -> tuple[tuple[str, int], ...]:
@@ -431,9 +469,9 @@ class Worker:
             return f"job processes do not get ready: {self._pool.failure}"
         if not self._pool.is_registered:
             return "not connected to LiveKit"
-        if not self._pool.warm and not self._slots.jobs:
+        if not self._pool.warm and not self._pool.running:
             return "no job process is ready"
         return None
 
     def _talking_job_ids(self) -> set[str]:
-        return {info.job.id for info in self._pool.talking}
+        return {info.job.id for info in self._pool.talking} - self._standbys.idle_job_ids

@@ -441,6 +441,8 @@ export interface components {
             readonly jobs: number;
             /** @description Jobs that the fleet could run together. */
             readonly maxJobs: number;
+            /** @description Those of them that LiveKit has dispatched already, and that wait for a session. */
+            readonly standby: number;
             /** @description Job processes that are ready for a job, over all workers. */
             readonly warm: number;
         };
@@ -816,6 +818,8 @@ export interface components {
             readonly registered: boolean;
             /** @description Those that it runs, or has promised to run; null: it does not say. */
             readonly sessions: readonly components["schemas"]["WorkerSession"][] | null;
+            /** @description How many of the warm ones stand by for a session. */
+            readonly standby: number;
             readonly startedAt: number;
             readonly version: string;
             readonly warm: number;

@@ -25,6 +25,10 @@
 | `assistant:idempotency:{hash}` | hash | first answers, sealed | idempotency_*.lua | a day |
 | `assistant:workers` | set | worker ids | workers.py | retention |
 | `worker:{id}` | string | a worker's last beat, JSON | workers.py | BEAT_TTL_S |
+| `assistant:standby` | zset | jobs that stand by, by when that lapses | standby_*.lua | a day |
+| `assistant:standby:asked` | string | that a replica has just asked for some | standby.py | ASK_S |
+| `standby:{id}` | string | what became of one, JSON | standby_*.lua | SETTLED_S |
+| `standby:{id}:wake` | list | wakes it | standby_*.lua | WAKE_S |
 | `delivery:{id}` | hash | one webhook out | outbox_*.lua | DELIVERY_KEEP_S |
 | `assistant:deliveries` | string | how often one was settled | outbox_settle.lua | same |
 | `endpoint:{name}:due` | zset | session id by its next attempt (Unix s) | outbox_*.lua | same |
@@ -47,6 +51,8 @@ TOTALS = "assistant:totals"
 REPORTS = "assistant:reports"
 DELIVERIES = "assistant:deliveries"
 ENDPOINTS = "endpoint:"
+STANDBY = "assistant:standby"
+STANDBY_ASKED = "assistant:standby:asked"
 
 
 def session(session_id: str) -> str:
@@ -102,6 +108,14 @@ def idempotency(digest: str) -> str:
 
 def worker(worker_id: str) -> str:
     return f"worker:{worker_id}"
+
+
+def standby(standby_id: str) -> str:
+    return f"standby:{standby_id}"
+
+
+def standby_wake(standby_id: str) -> str:
+    return f"standby:{standby_id}:wake"
 
 
 def delivery(delivery_id: str) -> str:

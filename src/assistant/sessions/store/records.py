@@ -195,13 +195,15 @@ class SessionStore:
             if status is not None
         ]
 
-    async def claim(self, session_id: str, claimed: ev.Claimed) -> Session:
+    async def claim(self, session_id: str, claimed: ev.Claimed, *before: ev.Event) -> Session:
         """Take an attempt for one job process; of several, exactly one succeeds.
+
+        `before`: what has to be told before, and nobody else told.
 
         Raises:
             SupersededError: the attempt is over, or another process has claimed it.
         """
-        session = await self.record(session_id, claimed)
+        session = await self.record(session_id, *before, claimed)
         mine = (session.worker, session.agent_pid, session.claimed_at)
         over = session.terminal or session.state is State.ENDING
         if (

@@ -27,7 +27,7 @@ class Beat(BaseModel):
     agent_name: str
     max_jobs: int
     jobs: int
-    #: Job processes that are ready for a job.
+    #: Job processes that are ready for a job, those that stand by among them.
     warm: int
     load: float
     draining: bool
@@ -38,6 +38,10 @@ class Beat(BaseModel):
     sessions: tuple[tuple[str, int], ...] | None = None
     #: The digest of its agents.yaml. None: it does not say.
     catalog: str | None = None
+    #: Jobs that stand by for a session, in none of the numbers above but `warm`.
+    standby: int = 0
+    #: How many more of them it would take now.
+    standby_wanted: int = 0
 
     @property
     def free(self) -> int:

@@ -5,8 +5,9 @@ does. Source: livekit-agents 1.8.9, `worker.py`, `ipc/proc_pool.py`, `ipc/superv
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from livekit.agents import AgentServer
 from livekit.agents.ipc.job_executor import JobExecutor
@@ -14,10 +15,11 @@ from livekit.agents.ipc.proc_pool import ProcPool
 from livekit.agents.job import RunningJobInfo
 
 from assistant import log
-from assistant.sessions.metadata import JobMetadata
+from assistant.sessions.metadata import JobMetadata, StandbyMetadata
 from assistant.worker.process.houses import Houses
 from assistant.worker.process.refilling import Refilling
 from assistant.worker.process.setup import Setup
+from assistant.worker.process.standbys import Standbys
 
 # The pool comes into being in the first step of the server; nothing tells when.
 POOL_WAIT_S = 0.01
@@ -52,7 +54,8 @@ class Pool:
     `on_launched` is called when a job was handed to a process, `on_ended` when a process that had
     a job is gone; both for our jobs alone. `on_change` when a job may have begun or left its room.
     `setup` is told of each process before it is made. `target`: idle processes to keep warm.
-    `houses`: where the processes are seats of houses.
+    `houses`: where the processes are seats of houses. `standbys`: those of its jobs that wait for
+    a session.
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class Pool:
         on_launched: Callable[[JobProcessSeen], None],
         on_ended: Callable[[JobProcessSeen], None],
         on_change: Callable[[], None],
+        standbys: Standbys,
     ) -> None:
         self._server = server
         self._setup = setup
@@ -73,6 +77,8 @@ class Pool:
         self._on_launched = on_launched
         self._on_ended = on_ended
         self._on_change = on_change
+        self._standbys = standbys
+        self._side_tasks: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._error: str | None = None
         self._next_try: asyncio.TimerHandle | None = None
@@ -92,6 +98,13 @@ class Pool:
         for timer in (self._next_try, self._next_refill):
             if timer is not None:
                 timer.cancel()
+
+    def close_job(self, job_id: str) -> None:
+        """End a job, as LiveKit would."""
+        pool = self._pool
+        process = pool.get_by_job_id(job_id) if pool is not None else None
+        if process is not None:
+            self._keep(process.aclose(), "close job")
 
     async def renew(self) -> str | None:
         """Replace each idle process by one that begins now; none leaves before another is ready.
@@ -126,6 +139,7 @@ class Pool:
                 await leaving.aclose()
         if self._houses is not None:
             self._houses.tidy()
+        await self._standbys.renew()
         return None
 
     async def tell_load(self) -> None:
@@ -182,6 +196,9 @@ class Pool:
         if leaving is not None:
             leaving.add_done_callback(lambda _: self._on_change())
         self._on_change()
+        info = process.running_job
+        if info is not None and StandbyMetadata.decode(info.job.metadata):
+            return  # Nobody waits for it: the pool is filled again at once.
         self._refill_later()
         seen = _seen(process)
         if seen is not None:
@@ -217,9 +234,24 @@ class Pool:
         if why is not None:
             self._back_off(why)
             return
+        info = process.running_job
+        if info is not None and StandbyMetadata.decode(info.job.metadata):
+            self._keep(self._standby_ended(process, info), "job that stood by ended")
+            return
         seen = _seen(process)
         if seen is not None:
             self._on_ended(seen)
+
+    async def _standby_ended(self, process: JobExecutor, info: RunningJobInfo) -> None:
+        """It may have got a session a moment before, of which this worker has not heard yet."""
+        seen = _seen(process) if await self._standbys.learn(info) else None
+        if seen is not None:
+            self._on_ended(seen)
+
+    def _keep(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._side_tasks.add(task)
+        task.add_done_callback(self._side_tasks.discard)
 
     def _back_off(self, why: str) -> None:
         pool = self._pool

@@ -1,0 +1,131 @@
+"""Jobs that stand by, in a real Redis: each gets one session, or goes home, and never both."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import count
+
+import pytest
+import pytest_asyncio
+from redis.asyncio import Redis
+
+from assistant.sessions.metadata import Assignment, JobMetadata
+from assistant.sessions.store import keys
+from assistant.sessions.store.client import connect, connect_blocking
+from assistant.sessions.store.standby import RENEW_S, StandbyStore
+from assistant.worker.standby import assignment_for
+from tests.integration.session_servers import running_valkey
+from tests.timing import scaled
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+WITHIN_S = 5.0
+_numbers = count(1)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    async with running_valkey(tmp_path_factory.mktemp("standby")) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def redis(valkey: str) -> AsyncIterator[Redis]:
+    client = connect(valkey)
+    await client.flushall()
+    yield client
+    await client.aclose()
+
+
+def an_assignment() -> Assignment:
+    session = f"s{next(_numbers)}"
+    return Assignment(job=JobMetadata(session=session, attempt=1), room=f"va-{session}")
+
+
+def an_id() -> str:
+    return f"{next(_numbers):016x}"
+
+
+async def test_of_many_sessions_each_job_gets_one(redis: Redis) -> None:
+    """Eight starts at once and three jobs: three are given, to three jobs."""
+    store, ids = StandbyStore(redis), [an_id() for _ in range(3)]
+    for each in ids:
+        assert await store.offer(each)
+    given = await asyncio.gather(*(store.assign(an_assignment()) for _ in range(8)))
+    assert sum(given) == 3
+    got = [await store.outcome(each) for each in ids]
+    assert len({one.job.session for one in got if one is not None}) == 3
+    assert not any([await store.offer(each) for each in ids])
+    assert not await store.assign(an_assignment())
+
+
+async def test_a_job_goes_home_or_gets_a_session(redis: Redis) -> None:
+    """Whatever comes first stands, for the one and for the other."""
+    store = StandbyStore(redis)
+    home, busy, both = an_id(), an_id(), an_id()
+    await store.offer(home)
+    assert await store.dismiss(home)
+    assert not await store.assign(an_assignment())
+    assert await store.outcome(home) is None
+
+    await store.offer(busy)
+    assert await store.assign(an_assignment())
+    assert not await store.dismiss(busy)
+    assert await store.outcome(busy) is not None
+
+    await store.offer(both)
+    dismissed, given = await asyncio.gather(store.dismiss(both), store.assign(an_assignment()))
+    assert dismissed != given
+
+
+async def test_who_has_not_said_so_lately_gets_none(redis: Redis) -> None:
+    """A job that is frozen or dead lapses, and takes no session with it."""
+    store, silent = StandbyStore(redis), an_id()
+    await store.offer(silent)
+    seconds, _ = await redis.time()
+    await redis.zadd(keys.STANDBY, {silent: seconds - 1})
+    assert not await store.assign(an_assignment())
+
+
+async def test_a_waiting_job_is_woken_and_asks_again(redis: Redis, valkey: str) -> None:
+    """It goes on saying that it waits, hears of its session at once, and of being sent home."""
+    store, wanted = StandbyStore(redis), an_assignment()
+    waits = asyncio.create_task(assignment_for(an_id(), redis, valkey))
+    async with asyncio.timeout(scaled(WITHIN_S)):
+        while not await store.assign(wanted):  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.02)
+        assert await waits == wanted
+
+    unwanted = an_id()
+    waits = asyncio.create_task(assignment_for(unwanted, redis, valkey))
+    async with asyncio.timeout(scaled(WITHIN_S)):
+        while await redis.zscore(keys.STANDBY, unwanted) is None:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.02)
+        first = await redis.zscore(keys.STANDBY, unwanted)
+        while await redis.zscore(keys.STANDBY, unwanted) == first:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(RENEW_S / 10)
+        assert await store.dismiss(unwanted)
+        assert await waits is None
+
+
+async def test_no_session_is_lost_with_an_answer(redis: Redis, valkey: str) -> None:
+    """What wakes a job may be lost; what it has to do is there when it next asks."""
+    store, place, wanted = StandbyStore(redis), an_id(), an_assignment()
+    await store.offer(place)
+    assert await store.assign(wanted)
+    await redis.delete(keys.standby_wake(place))
+    async with asyncio.timeout(scaled(WITHIN_S)):
+        assert await assignment_for(place, redis, valkey) == wanted
+    assert await store.learn(place) == wanted
+    assert 0 < await redis.ttl(keys.standby(place)) < 60
+
+
+async def test_one_replica_asks_at_a_time(redis: Redis, valkey: str) -> None:
+    """Of two that see the same beats one asks LiveKit; every key of all this expires."""
+    other = connect_blocking(valkey, block_s=1)
+    asked = await asyncio.gather(StandbyStore(redis).may_ask(), StandbyStore(other).may_ask())
+    await other.aclose()
+    assert sorted(asked) == [False, True]
+    store = StandbyStore(redis)
+    await store.offer(an_id())
+    await store.assign(an_assignment())
+    await store.offer(an_id())
+    assert all([await redis.ttl(key) >= 0 for key in await redis.keys("*")])
