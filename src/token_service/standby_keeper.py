@@ -15,8 +15,8 @@ from token_service.livekit_gateway import LiveKitGateway, LiveKitUnavailableErro
 from token_service.overview import Fleet, takes_jobs
 
 LOOK_S = 0.5
-#: In one look; a fleet that has just begun gets the rest from the next ones.
-MOST_AT_ONCE = 20
+#: In one look: 0.3 s of LiveKit's answers. The next ones ask for the rest.
+MOST_AT_ONCE = 100
 AWAY_S = 2.0
 # No session id has a dot in it, so that no room of a session is ever called like this.
 ROOM_MARK = "standby."
