@@ -3,10 +3,13 @@
 Ratios are taken within a round, whose runs met the same machine. The spread of the rounds is half
 of their interquartile range, and with fewer than five rounds half of their whole range. A gap is
 claimed when it is over twice the spread, and never from fewer than three rounds.
+
+What was waited for and never came counts as the wait, so that nobody's figure is that of those who
+got something. Beside it stands the same by those rounds alone in which all came.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median, quantiles
 
 from bench.errors import BadRowError
@@ -35,12 +38,18 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Finding:
-    """What became of a bar. `estimate` None: one of both sides was not measured."""
+    """What became of a bar. `estimate` None: one of both sides was not measured.
+
+    `cut`: rounds in which something was waited for in vain, on either side. `uncut`: the estimate
+    by the other rounds; None: there are none, or there is nothing else.
+    """
 
     bar: Bar
     estimate: Estimate | None
     met: bool | None
     clear: bool | None
+    cut: int = 0
+    uncut: Estimate | None = None
 
     @property
     def words(self) -> str:
@@ -102,19 +111,28 @@ def _pairs(row: Row, peer: str, ours: str) -> list[tuple[float, float]]:
 
 def finding(row: Row, bar: Bar) -> Finding:
     """Whether ours is on the right side of the bar, and whether that may be claimed."""
-    needed = {bar.ours} if bar.how == "own" else {bar.ours, bar.peer}
-    if not needed <= row.rounds.keys():
+    sides = [bar.ours] if bar.how == "own" else [bar.ours, bar.peer]
+    if not set(sides) <= row.rounds.keys():
         return Finding(bar, None, None, None)
-    if bar.how == "own":
-        found = estimate(row.by_round(bar.ours))
-    elif bar.how == "difference":
-        found = difference(row, bar.peer, bar.ours)
-    else:
-        found = ratio(row, bar.peer, bar.ours)
+    found = _estimate(row, bar)
+    in_vain = list(zip(*(row.in_vain(side) for side in sides), strict=False))
+    whole = [number for number, counts in enumerate(in_vain) if not any(counts)]
+    uncut = None
+    if 0 < len(whole) < len(in_vain):
+        rounds = {side: [row.rounds[side][number] for number in whole] for side in sides}
+        uncut = _estimate(replace(row, rounds=rounds), bar)
     met = found.value >= bar.limit if row.better == "higher" else found.value <= bar.limit
     # A count that is the same in every round is no matter of noise.
     clear = found.apart_from(bar.limit) or (found.spread == 0 and found.value == bar.limit)
-    return Finding(bar, found, met, clear)
+    return Finding(bar, found, met, clear, cut=len(in_vain) - len(whole), uncut=uncut)
+
+
+def _estimate(row: Row, bar: Bar) -> Estimate:
+    if bar.how == "own":
+        return estimate(row.by_round(bar.ours))
+    if bar.how == "difference":
+        return difference(row, bar.peer, bar.ours)
+    return ratio(row, bar.peer, bar.ours)
 
 
 def verdict(row: Row, goal: Goal) -> Verdict:

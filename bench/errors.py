@@ -45,6 +45,21 @@ class UnknownRowError(BenchError):
 
 
 @dataclass
+class NothingCameError(BenchError):
+    """A contender none of whose starts brought an agent, so that nothing was measured of it."""
+
+    contender: str
+    starts: int
+    waited_s: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.contender} brought an agent to none of {self.starts} callers, who waited "
+            f"{self.waited_s:g} s each"
+        )
+
+
+@dataclass
 class UnansweredError(BenchError):
     """A contender that left questions without an answer, whose figures are no conversations'."""
 

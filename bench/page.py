@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bench import overview
-from bench.compare import Finding, Verdict, verdict
+from bench.compare import Estimate, Finding, Verdict, verdict
 from bench.contenders import CONTENDERS, family
 from bench.goals import GOALS, Bar, Goal
 from bench.machine import PROJECT
@@ -138,10 +138,15 @@ def _bar(bar: Bar, better: str, unit: str) -> str:
 def _figures(row: Row, contenders: list[str]) -> str:
     """Each one's figure; a single one that is called `ours` needs no name."""
     named = [
-        f"{'' if name == 'ours' else name + ' '}{figure(row.overall(name))} {row.unit}".strip()
+        f"{'' if name == 'ours' else name + ' '}{_figure(row, name)} {row.unit}".strip()
         for name in contenders
     ]
     return "<br>".join(named)
+
+
+def _figure(row: Row, contender: str) -> str:
+    value = row.overall(contender)
+    return figure(value, is_least=row.is_least(value))
 
 
 def _estimates(row: Row, found: Verdict) -> str:
@@ -154,15 +159,44 @@ def _estimates(row: Row, found: Verdict) -> str:
 
 
 def _estimate(row: Row, found: Finding) -> str:
-    if found.estimate is None:
-        return "not measured"
-    value, spread = found.estimate.value, found.estimate.spread
+    return "not measured" if found.estimate is None else _of(row, found.bar, found.estimate)
+
+
+def _of(row: Row, bar: Bar, estimate: Estimate) -> str:
+    value, spread = estimate.value, estimate.spread
     apart = "one round" if spread is None else f"± {spread:.2g}"
-    if found.bar.how == "own":
+    if bar.how == "own":
         return f"{figure(value)} {apart} {row.unit}".strip()
-    if found.bar.how == "difference":
-        return f"{found.bar.peer} {value:+.3g} {apart} {row.unit}"
-    return f"{value:.3f} {apart} of {found.bar.peer}"
+    if bar.how == "difference":
+        return f"{bar.peer} {value:+.3g} {apart} {row.unit}"
+    return f"{value:.3f} {apart} of {bar.peer}"
+
+
+def _uncut(row: Row, found: Finding) -> str:
+    """What the rounds alone give in which all came; empty: all did in all of them."""
+    if not found.cut:
+        return ""
+    if found.uncut is None:
+        return "; in none of the rounds did all come"
+    of = found.cut + found.uncut.rounds
+    rounds = f"{found.uncut.rounds} of {of} rounds"
+    return f"; by the {rounds} in which all came, {_of(row, found.bar, found.uncut)}"
+
+
+def _waited(row: Row) -> str:
+    """What was waited for in vain, and how it counts."""
+    if row.waited is None:
+        return ""
+    lost = {name: sum(row.in_vain(name)) for name in row.rounds}
+    said = ", ".join(
+        f"{name} {count} of {sum(len(values) for values in row.rounds[name])}"
+        for name, count in lost.items()
+        if count
+    )
+    wait = f"{row.waited:g} {row.unit}"
+    if not said:
+        return f"Everything came within the {wait} that were waited for it."
+    return f"What had not come after {wait} counts as {wait}, the least that it took: {said}."
 
 
 def _words(found: Verdict) -> str:
@@ -229,13 +263,14 @@ def _row(goal: Goal, row: Row, found: Verdict) -> str:
     for kind, findings in (("Goal", found.goal), ("Moonshot", found.moonshot)):
         for each in findings:
             seen = f"{_estimate(row, each)}, {each.words}" if each.estimate else each.words
-            lines.append(f"- {kind} {_bar(each.bar, row.better, goal.unit)}: {seen}.")
+            wanted = _bar(each.bar, row.better, goal.unit)
+            lines.append(f"- {kind} {wanted}: {seen}{_uncut(row, each)}.")
     rounds = max(len(of) for of in row.rounds.values())
     values = sum(len(values) for of in row.rounds.values() for values in of)
     about = f"{rounds} rounds, {values:,} values, {_STATISTIC[row.statistic]} of each round"
     if row.run is not None:
         about += f"; {row.run.date[:10]}, commit {row.run.commit}, {row.run.took_s:.0f} s."
-    return "\n".join([*lines, "", " ".join(filter(None, [row.note, about]))])
+    return "\n".join([*lines, "", " ".join(filter(None, [row.note, _waited(row), about]))])
 
 
 def _heading(goal: Goal) -> str:
@@ -247,7 +282,9 @@ def _anchor(goal: Goal) -> str:
 
 
 def _plot(goal: Goal, row: Row) -> str:
-    strips = [Strip(name, rounds, row.overall(name)) for name, rounds in row.rounds.items()]
+    strips = [
+        Strip(name, rounds, row.overall(name), row.waited) for name, rounds in row.rounds.items()
+    ]
     return draw(strips, title=row.title, unit=row.unit, goal=_wanted(goal, row))
 
 
@@ -257,7 +294,7 @@ def _wanted(goal: Goal, row: Row) -> float | None:
     for bar in goal.goal:
         if bar.how == "own":
             at.append(bar.limit)
-        elif bar.peer in row.rounds:
+        elif bar.peer in row.rounds and not row.is_least(row.overall(bar.peer)):
             theirs = row.overall(bar.peer)
             at.append(bar.limit * theirs if bar.how == "ratio" else theirs + bar.limit)
     if not at:

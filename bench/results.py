@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any, Literal, get_args
@@ -46,6 +46,8 @@ class Row:
     `rounds`: per contender one list a round, and in it the values of that round, in `unit`.
     Contenders alternate within a round, so round n of one belongs to round n of the others.
     `statistic`: what stands for a round's values; percentiles but p50 are by nearest rank.
+    `waited`: how long each value was waited for. What had not come by then has this value, which
+    is the least that it took. None: nothing was waited for so.
     `versions`: packages of contenders with an environment of their own, by contender.
     `run`: None until the row is written.
 
@@ -59,6 +61,7 @@ class Row:
     better: Better
     statistic: Statistic
     rounds: Mapping[str, list[list[float]]]
+    waited: float | None = None
     note: str = ""
     versions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     run: Run | None = None
@@ -77,9 +80,24 @@ class Row:
                 raise self._bad(f"rounds[{contender!r}]", rounds, "measure a value in each round")
             if not all(isfinite(value) for values in rounds for value in values):
                 raise self._bad(f"rounds[{contender!r}]", rounds, "leave out what was not measured")
+            if any(value > self._most for values in rounds for value in values):
+                raise self._bad("waited", self.waited, "no value is more than what was waited")
 
     def _bad(self, name: str, value: object, remedy: str) -> BadRowError:
         return BadRowError(self.number, name, value, remedy)
+
+    @property
+    def _most(self) -> float:
+        return inf if self.waited is None else self.waited
+
+    def in_vain(self, contender: str) -> list[int]:
+        """How many values of each round are those of what was waited for, and did not come."""
+        rounds = self.rounds.get(contender, [])
+        return [sum(value >= self._most for value in values) for values in rounds]
+
+    def is_least(self, value: float) -> bool:
+        """Whether a figure is only the least that it was, since it stands for what never came."""
+        return value >= self._most
 
     def by_round(self, contender: str) -> list[float]:
         """The statistic of each round.

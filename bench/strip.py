@@ -1,7 +1,8 @@
 """Strip plots as SVG: every value of every contender, round by round. Pure.
 
 A contender has one strip, a round one line of dots in it, from the first at the top; the tick is
-the contender's figure. Legible on light and on dark pages.
+the contender's figure. What never came is a ring at the right edge, beyond the axis. Legible on
+light and on dark pages.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from assistant.rehearsal.load.chart import COLOURS, STYLE, WIDTH, thin, ticks
 
 LEFT, RIGHT, TOP, BOTTOM = 150, 96, 56, 40
 STRIP_HEIGHT = 40
+EDGE = WIDTH - RIGHT + 8
 # A round's dots beyond this many show nothing more.
 MOST_DOTS = 120
 OURS, PEER = COLOURS[0], COLOURS[-1]
@@ -20,21 +22,34 @@ OWN_STYLE = ".figure{font-weight:600}.goal{fill:#d64545}"
 
 @dataclass(frozen=True)
 class Strip:
-    """One contender: its values by round, and the figure that stands for them."""
+    """One contender: its values by round, and the figure that stands for them.
+
+    `waited`: a value of so much never came; None: all did.
+    """
 
     name: str
     rounds: Sequence[Sequence[float]]
     figure: float
+    waited: float | None = None
+
+    def is_lost(self, value: float) -> bool:
+        return self.waited is not None and value >= self.waited
+
+    @property
+    def seen(self) -> list[float]:
+        """What came."""
+        return [value for values in self.rounds for value in values if not self.is_lost(value)]
 
 
-def figure(value: float) -> str:
+def figure(value: float, *, is_least: bool = False) -> str:
     """Three digits, or whole thousands."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    digits = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"≥ {digits}" if is_least else digits
 
 
 def draw(strips: Sequence[Strip], *, title: str, unit: str, goal: float | None = None) -> str:
     """The whole file; `goal` is where a vertical line stands, None: nowhere."""
-    values = [value for strip in strips for values in strip.rounds for value in values]
+    values = [value for strip in strips for value in strip.seen]
     every = [0.0, *values] if goal is None else [0.0, goal, *values]
     low, high = min(every), max(every)
     span = (high - low) * 1.04 or 1.0
@@ -69,22 +84,30 @@ def _strip(strip: Strip, top: float, x: Callable[[float], float]) -> list[str]:
     colour = OURS if strip.name.startswith("ours") else PEER
     step = (STRIP_HEIGHT - 16) / len(strip.rounds)
     dots = [
-        _dot(x(value), top + 8 + step * (number + 0.5))
+        _ring(top + 8 + step * (number + 0.5), colour)
+        if strip.is_lost(value)
+        else _dot(x(value), top + 8 + step * (number + 0.5))
         for number, values in enumerate(strip.rounds)
         for value, _ in thin([(value, 0.0) for value in sorted(values)], MOST_DOTS)
     ]
-    at, middle = x(strip.figure), top + STRIP_HEIGHT / 2
+    is_least = strip.is_lost(strip.figure)
+    at, middle = EDGE if is_least else x(strip.figure), top + STRIP_HEIGHT / 2
+    words = figure(strip.figure, is_least=is_least)
     tick = f"M{at:.1f} {top + 4}V{top + STRIP_HEIGHT - 4}"
     return [
         _text(LEFT - 12, middle + 4, strip.name, anchor="end"),
         f'<g fill="{colour}" fill-opacity=".55">{"".join(dots)}</g>',
         f'<path d="{tick}" stroke="{colour}" stroke-width="3"/>',
-        _text(WIDTH - 12, middle + 4, figure(strip.figure), anchor="end", css="figure"),
+        _text(WIDTH - 12, middle + 4, words, anchor="end", css="figure"),
     ]
 
 
 def _dot(x: float, y: float) -> str:
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>'
+
+
+def _ring(y: float, colour: str) -> str:
+    return f'<circle cx="{EDGE}" cy="{y:.1f}" r="2.5" fill="none" stroke="{colour}"/>'
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, css: str) -> str:

@@ -18,6 +18,8 @@ from assistant.rehearsal.waveform import SAMPLE_RATE_HZ
 PIECE_S = 0.1
 QUEUE_MS = 200
 AGENT_TIMEOUT_S = 40.0
+#: A start that is lost has no conversation to measure; another call is made, so often.
+MAX_LOST = 2
 #: From the beginning of one question to that of the next, the answer between them.
 PERIOD_S = 6.0
 _PIECE = int(PIECE_S * SAMPLE_RATE_HZ)
@@ -108,14 +110,27 @@ class LightCrowd:
         self.callers: list[LightCaller] = []
 
     async def grow(self, number: int) -> None:
-        """Until there are so many, who ask at different moments."""
+        """Until there are so many, who ask at different moments.
+
+        Raises:
+            WaitTimedOutError: more than `MAX_LOST` callers were not greeted.
+        """
+        lost = 0
         while len(self.callers) < number:
             offset_s = PERIOD_S / 3 * (len(self.callers) % 3)
             room = await self._peer.room()
             caller = LightCaller(self._peer, room, self._question, offset_s=offset_s)
-            self._stack.push_async_callback(caller.leave)
-            await caller.enter()
-            self.callers.append(caller)
+            try:
+                async with AsyncExitStack() as leaving:
+                    leaving.push_async_callback(caller.leave)
+                    await caller.enter()
+                    self._stack.push_async_exit(leaving.pop_all())
+            except WaitTimedOutError:
+                lost += 1
+                if lost > MAX_LOST:
+                    raise
+            else:
+                self.callers.append(caller)
 
     @property
     def unanswered(self) -> int:

@@ -15,7 +15,7 @@ from bench.peers.dispatched import Floor, Shared, Stock
 from bench.peers.ours import Ours, OursDispatched
 from bench.peers.peer import IDLE, Peer
 from bench.peers.started import SpawnedCold, SpawnedPool
-from bench.peers.visit import Arrival, visit
+from bench.peers.visit import PATIENCE_S, Arrival, Arrivals, check_came, visit
 from bench.results import Row
 
 NUMBERS = ("1", "1b")
@@ -24,8 +24,6 @@ STARTS_A_ROUND = 3
 #: is made while the conversation goes on.
 FIRST_LASTS_S = 6.0
 MAKERS: Sequence[Make] = (Ours, Stock, Floor, Shared, SpawnedPool, SpawnedCold)
-
-Arrivals = dict[str, list[list[Arrival]]]
 
 
 def both_ways(peers: Sequence[Peer]) -> list[Peer]:
@@ -74,6 +72,7 @@ def rows(found: Arrivals, made_of: dict[str, dict[str, str]]) -> list[Row]:
             versions=made_of,
             statistic="p50",
             rounds=seen,
+            waited=PATIENCE_S,
             note=f"{common} Ours from the HTTP start request, which a job takes that stood by; "
             "`ours by dispatch` is the same worker asked by the peers' bare dispatch. S from its "
             "HTTP start.",
@@ -86,6 +85,7 @@ def rows(found: Arrivals, made_of: dict[str, dict[str, str]]) -> list[Row]:
             versions=made_of,
             statistic="p50",
             rounds=heard,
+            waited=PATIENCE_S,
             note=f"{common} Ours from the HTTP start request, peers from the dispatch, S from its "
             "HTTP start. F has no voice: its figure is when it was seen.",
         ),
@@ -94,4 +94,6 @@ def rows(found: Arrivals, made_of: dict[str, dict[str, str]]) -> list[Row]:
 
 async def measure(rounds: int) -> list[Row]:
     async with contenders(MAKERS) as peers:
-        return rows(await arrivals(both_ways(peers), rounds), versions(peers))
+        found = await arrivals(both_ways(peers), rounds)
+        check_came(found)
+        return rows(found, versions(peers))

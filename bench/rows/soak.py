@@ -78,7 +78,7 @@ async def left_over(peer: Peer, census: Census, before: int) -> int:
     return len(left) + max(len(processes(peer)) - before, 0)
 
 
-def rows(start: list[list[float]], end: list[list[float]], left: int) -> Sequence[Row]:
+def rows(start: list[list[float]], end: list[list[float]], left: int, silent: int) -> Sequence[Row]:
     return [
         Row(
             number="7",
@@ -88,7 +88,8 @@ def rows(start: list[list[float]], end: list[list[float]], left: int) -> Sequenc
             statistic="mean",
             rounds={"ours at end": end, "ours at start": start},
             note=f"PSS of the idle worker's tree after {FIRST} sessions and after {SESSIONS} more, "
-            f"{READINGS} readings each; {LANES} sessions at a time.",
+            f"{READINGS} readings each; {LANES} sessions at a time. Callers who heard nothing: "
+            f"{silent}.",
         ),
         Row(
             number="7-left",
@@ -124,4 +125,4 @@ async def measure(rounds: int) -> list[Row]:
             if lanes.silent > MAX_UNANSWERED * SESSIONS:
                 raise UnansweredError(ours.name, lanes.silent, SESSIONS)
             end = await readings(ours)
-            return list(rows(start, end, await left_over(ours, census, before)))
+            return list(rows(start, end, await left_over(ours, census, before), lanes.silent))

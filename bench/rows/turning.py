@@ -17,13 +17,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
+from bench.errors import NothingCameError
 from bench.peers.contenders import Make, contenders, in_turn, versions
 from bench.peers.dispatched import Shared, Stock, Tone
 from bench.peers.ours import Ours
 from bench.peers.peer import Peer
 from bench.peers.stage import INJECTED_S
 from bench.peers.started import SpawnedPool
-from bench.peers.visit import Visit, visit
+from bench.peers.visit import PATIENCE_S, Visit, visit
 from bench.results import Row
 
 from assistant.rehearsal.speech import Speech, speak
@@ -31,6 +32,8 @@ from assistant.rehearsal.speech import Speech, speak
 NUMBERS = ("5", "5b")
 MAKERS: Sequence[Make] = (Ours, Stock, Tone, Shared, SpawnedPool)
 TURNS_A_CALL = 2
+#: A start that is lost has no turns; it counts in the rows that are about starts.
+CALLS_TRIED = 3
 #: Says where a round's interruptions fall into the answers.
 SEED = 5
 #: The second sentence has no commas: a pause would be taken for the silence that is measured.
@@ -65,13 +68,12 @@ class Turns:
 
 
 async def converse(caller: Visit, speeches: tuple[Speech, Speech], rng: random.Random) -> Turns:
-    """The greeting, heard out; then the turns.
+    """The rest of the greeting; then the turns.
 
     Raises:
         WaitTimedOutError: something was not answered.
     """
     ear, (question, interruption) = caller.caller, speeches
-    await caller.start()
     await ear.wait_for_quiet(REPLY_TIMEOUT_S)
     turns = Turns([], [])
     for _ in range(TURNS_A_CALL):
@@ -93,14 +95,23 @@ async def converse(caller: Visit, speeches: tuple[Speech, Speech], rng: random.R
 
 
 async def one(peer: Peer, speeches: tuple[Speech, Speech], seed: str) -> Turns:
-    """One call with its turns, the interruptions at moments that the seed gives."""
-    await peer.warm()
-    async with visit(peer) as caller:
-        rng = random.Random(seed)  # noqa: S311 - it places interruptions in time
-        turns = await converse(caller, speeches, rng)
-    await peer.warm()  # A pool that fills up again would do it in the next contender's turn.
-    print(json.dumps({"contender": peer.name, **asdict(turns)}), flush=True)
-    return turns
+    """One call with its turns, the interruptions at moments that the seed gives.
+
+    Raises:
+        NothingCameError: no agent came, however often one was asked for.
+        WaitTimedOutError: something was not answered.
+    """
+    for _ in range(CALLS_TRIED):
+        await peer.warm()
+        async with visit(peer) as caller:
+            if not (await caller.start()).came:
+                continue
+            rng = random.Random(seed)  # noqa: S311 - it places interruptions in time
+            turns = await converse(caller, speeches, rng)
+        await peer.warm()  # A pool that fills up again would do it in the next contender's turn.
+        print(json.dumps({"contender": peer.name, **asdict(turns)}), flush=True)
+        return turns
+    raise NothingCameError(peer.name, CALLS_TRIED, PATIENCE_S)
 
 
 async def conversations(peers: Sequence[Peer], rounds: int) -> dict[str, list[Turns]]:
@@ -138,7 +149,8 @@ def rows(
             rounds=replies,
             note=f"The providers take {INJECTED_S:g} s one after another, which is taken off; "
             f"E has none. E ends a caller's speech after {Tone.silence_s:g} s of silence, the "
-            "least that the recogniser's stand-in takes for an end.",
+            "least that the recogniser's stand-in takes for an end. Whose start is lost calls "
+            "again.",
         ),
         Row(
             number="5b",

@@ -1,6 +1,7 @@
 """Rows of the comparison: what is kept of them, and what may be claimed from them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -117,6 +118,23 @@ def test_verdicts_say_on_which_side_and_whether_noise_could_do_it() -> None:
     assert ([f.words for f in own.goal], [f.words for f in own.moonshot]) == (["met"], ["missed"])
 
 
+def test_what_never_came_counts_as_the_wait_and_its_rounds_are_told_apart() -> None:
+    """For ours as for the peer; beside it stands what the rounds give in which all came."""
+    lossy = replace(
+        row(statistic="p95", ours=[[1, 2], [1, 3], [15, 1]], D=[[2, 15], [4, 2], [1, 1]]), waited=15
+    )
+    assert (lossy.in_vain("ours"), lossy.in_vain("D")) == ([0, 0, 1], [1, 0, 0])
+    assert (lossy.by_round("D"), lossy.is_least(lossy.overall("D"))) == ([15, 4, 1], False)
+    found = finding(lossy, Bar(limit=0.7, peer="D"))
+    assert found.estimate == estimate([2 / 15, 3 / 4, 15.0])
+    assert (found.cut, found.uncut) == (2, estimate([3 / 4]))
+    for rounds in (lossy.rounds["D"][:1], lossy.rounds["D"][1:2]):
+        alone = finding(
+            replace(lossy, rounds={"ours": [[1, 2]], "D": rounds}), Bar(limit=0.7, peer="D")
+        )
+        assert (alone.cut, alone.uncut) == (sum(15 in values for values in rounds), None)
+
+
 def test_nothing_left_over_is_a_goal_that_is_met() -> None:
     """A count that stands exactly at its bar in every round is no noise."""
     none_left = row(number="7-left", ours=ones(0, 0, 0))
@@ -133,6 +151,7 @@ def test_nothing_left_over_is_a_goal_that_is_met() -> None:
         ({"rounds": {"ours": []}}, "measure a value in each round"),
         ({"rounds": {"ours": [[1.0], []]}}, "measure a value in each round"),
         ({"rounds": {"ours": [[float("nan")]]}}, "leave out what was not measured"),
+        ({"waited": 0.5}, "waited is 0.5; no value is more than what was waited"),
     ],
 )
 def test_a_row_that_says_nothing_is_refused(changed: dict[str, object], said: str) -> None:

@@ -34,8 +34,9 @@ def test_each_further_session_is_told_from_what_all_share() -> None:
 
 
 def test_the_soak_compares_each_reading_with_one_before() -> None:
-    memory, left = soak.rows([[100.0], [101.0]], [[102.0], [103.0]], 0)
+    memory, left = soak.rows([[100.0], [101.0]], [[102.0], [103.0]], 0, 3)
     assert memory.by_round("ours at end") == [102.0, 103.0]
+    assert "heard nothing: 3." in memory.note
     assert left.overall("ours") == 0
 
 

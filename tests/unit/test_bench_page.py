@@ -80,6 +80,33 @@ def test_the_page_says_what_was_found_and_what_was_missed(rows: dict[str, Row]) 
     assert page(text, rows) == text
 
 
+def test_the_page_says_what_was_waited_for_in_vain(tmp_path: Path) -> None:
+    """How many, how they count, what the other rounds give; a figure of theirs is the least."""
+    Row(
+        number="1c",
+        title="A burst",
+        unit="s",
+        better="lower",
+        statistic="p95",
+        rounds={"ours": [[0.6, 1.5]] * 3, "D": [[15.0, 0.8], [0.7, 15.0], [1.0, 2.0]]},
+        waited=15.0,
+    ).write(took_s=1, folder=tmp_path)
+    rows = read_all(tmp_path)
+    text = page(EMPTY, rows)
+    assert "| 1.5 s | D ≥ 15 s | 0.100 ± 0.33 of D |" in part(text, "table")
+    told = part(text, "rows")
+    assert "met, within the noise; by the 1 of 3 rounds in which all came, 0.750 one round" in told
+    assert "not come after 15 s counts as 15 s, the least that it took: D 2 of 6. 3 rounds" in told
+    root = ET.fromstring(plots(rows)["bench-1c.svg"])  # noqa: S314 - ours
+    words = [each.text for each in root.iter(f"{SVG}text")]
+    assert "≥ 15" in words
+    assert "goal" not in words  # Nobody knows where it is.
+    rings = [each for each in root.iter(f"{SVG}circle") if each.get("fill") == "none"]
+    seen = [each for each in root.iter(f"{SVG}circle") if each.get("fill") is None]
+    assert (len(rings), len(seen)) == (2, 10)
+    assert max(float(each.get("cx", "")) for each in seen) < float(rings[0].get("cx", ""))
+
+
 def test_without_rows_the_page_claims_nothing() -> None:
     """Every line of the table is there, and says that nothing was measured."""
     text = page(EMPTY, {})

@@ -4,12 +4,13 @@ import ast
 from pathlib import Path
 
 import pytest
+from bench.errors import NothingCameError
 from bench.peers import environments
 from bench.peers.contenders import in_turn
 from bench.peers.dispatched import Floor, Shared, Stock, Tone
 from bench.peers.peer import IDLE, conversation
 from bench.peers.started import PROGRAM
-from bench.peers.visit import Arrival
+from bench.peers.visit import PATIENCE_S, Arrival, check_came
 from bench.rows import bursting, joining, turning
 
 from assistant.local_stack.stand_ins.script import Script
@@ -106,9 +107,18 @@ def test_bursts_are_larger_than_the_pool() -> None:
     assert bursting.BURST > IDLE
 
 
-def test_lost_starts_are_told() -> None:
-    """A start that came to nothing cannot have a time, so the row says that it was lost."""
-    came = [Arrival(1.0, 2.0)]
-    found = {"ours": [came * bursting.BURST], "O": [came * 5, came * bursting.BURST]}
-    assert bursting.lost(found).endswith(f"O lost 3 of {2 * bursting.BURST}")
-    assert not bursting.lost({"ours": found["ours"]})
+def test_a_lost_start_counts_as_what_was_waited_for_it() -> None:
+    """In every row of starts, for ours as for peers: seen and never heard, or never seen."""
+    came, mute = Arrival(1.0, 2.0), Arrival(1.0, PATIENCE_S)
+    lost, unseen = Arrival(PATIENCE_S, PATIENCE_S), Arrival(PATIENCE_S, None)
+    assert [each.came for each in (came, mute, lost, unseen)] == [True, False, False, False]
+    found = {"ours": [[came, mute]], "ours by dispatch": [[came, came]], "D": [[came, lost]]}
+    check_came(found)
+    burst, (one, one_b) = bursting.rows(found, {})[0], joining.rows(found, {})
+    for row in (burst, one):
+        assert (row.in_vain("ours"), row.in_vain("D")) == ([0], [1])
+    for row, ours in ((burst, "ours to the greeting"), (one_b, "ours")):
+        assert row.in_vain(ours) == [1]
+        assert row.by_round(ours) == [PATIENCE_S if row is burst else (2.0 + PATIENCE_S) / 2]
+    with pytest.raises(NothingCameError, match=r"F brought an agent to none of 2 callers"):
+        check_came({**found, "F": [[unseen, unseen]]})
