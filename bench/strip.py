@@ -14,6 +14,8 @@ from assistant.rehearsal.load.chart import COLOURS, STYLE, WIDTH, thin, ticks
 LEFT, RIGHT, TOP, BOTTOM = 150, 96, 56, 40
 STRIP_HEIGHT = 40
 EDGE = WIDTH - RIGHT + 8
+# Of a name's width, on average.
+LETTER = 6
 # A round's dots beyond this many show nothing more.
 MOST_DOTS = 120
 OURS, PEER = COLOURS[0], COLOURS[-1]
@@ -54,8 +56,10 @@ def draw(strips: Sequence[Strip], *, title: str, unit: str, goal: float | None =
     low, high = min(every), max(every)
     span = (high - low) * 1.04 or 1.0
 
+    left = max(LEFT, 24 + LETTER * max(len(strip.name) for strip in strips))
+
     def x(value: float) -> float:
-        return LEFT + (value - low) / span * (WIDTH - LEFT - RIGHT)
+        return left + (value - low) / span * (WIDTH - left - RIGHT)
 
     bottom = TOP + STRIP_HEIGHT * len(strips)
     parts = [_text(12, 20, title, css="title")]
@@ -71,7 +75,7 @@ def draw(strips: Sequence[Strip], *, title: str, unit: str, goal: float | None =
             _text(x(goal), TOP - 8, "goal", "middle", "goal"),
         ]
     for number, strip in enumerate(strips):
-        parts += _strip(strip, TOP + STRIP_HEIGHT * number, x)
+        parts += _strip(strip, TOP + STRIP_HEIGHT * number, x, left)
     height = bottom + BOTTOM
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
@@ -80,7 +84,7 @@ def draw(strips: Sequence[Strip], *, title: str, unit: str, goal: float | None =
     )
 
 
-def _strip(strip: Strip, top: float, x: Callable[[float], float]) -> list[str]:
+def _strip(strip: Strip, top: float, x: Callable[[float], float], left: float) -> list[str]:
     colour = OURS if strip.name.startswith("ours") else PEER
     step = (STRIP_HEIGHT - 16) / len(strip.rounds)
     dots = [
@@ -95,7 +99,7 @@ def _strip(strip: Strip, top: float, x: Callable[[float], float]) -> list[str]:
     words = figure(strip.figure, is_least=is_least)
     tick = f"M{at:.1f} {top + 4}V{top + STRIP_HEIGHT - 4}"
     return [
-        _text(LEFT - 12, middle + 4, strip.name, anchor="end"),
+        _text(left - 12, middle + 4, strip.name, anchor="end"),
         f'<g fill="{colour}" fill-opacity=".55">{"".join(dots)}</g>',
         f'<path d="{tick}" stroke="{colour}" stroke-width="3"/>',
         _text(WIDTH - 12, middle + 4, words, anchor="end", css="figure"),
