@@ -114,7 +114,7 @@ async def measure(rounds: int) -> list[Row]:
             ours.stage.supervisor,
             {"LIVEKIT_URL": ours.stage.livekit_url, "REDIS_URL": ours.redis_url},
             {"service": ours.stage.service_port},
-            ours.stage.keys,
+            ours.stage.servers.keys,
         )
         lanes = Lanes(ours, speech)
         async with census_of(system) as census:

@@ -9,19 +9,13 @@ from typing import Any
 
 import httpx
 
-from assistant.local_stack.livekit_build import livekit_program
-from assistant.local_stack.livekit_server import (
-    LiveKitKeys,
-    LiveKitPorts,
-    livekit_part,
-    livekit_url,
-    new_keys,
-)
-from assistant.local_stack.parts import service_part, stand_ins_part, worker_part
-from assistant.local_stack.ports import HOST, assign, free_port
+from assistant.local_stack.livekit_server import LiveKitKeys
+from assistant.local_stack.parts import service_part, worker_part
+from assistant.local_stack.ports import HOST, free_port
 from assistant.local_stack.supervisor import Supervisor
 from assistant.local_stack.valkey import valkey_part, valkey_url
 from assistant.rehearsal.api import ServiceClient
+from tests.acceptance.servers import servers
 
 PROJECT = Path(__file__).parents[2]
 POOL_SIZE = 3
@@ -83,72 +77,48 @@ async def running_system(
     *,
     environ: Mapping[str, str] | None = None,
     script: Path | None = None,
+    stand_ins: Mapping[str, str] | None = None,
     webhook_port: int | None = None,
 ) -> AsyncIterator[System]:
-    """Everything, ready; `environ` goes to the service and the worker, `script` to the stand-ins.
+    """Everything, ready; `environ` goes to the service and the worker.
+
+    `script` and `stand_ins`, which are settings, go to the stand-ins.
 
     `webhook_port`: where LiveKit sends its webhooks instead of to the service.
     """
-    program = await livekit_program(tools_dir=PROJECT / "tools", environ=os.environ, progress=print)
-    names = ("valkey", "livekit-valkey", "livekit", "stand-ins", "service", "worker")
-    ports = assign(names, remembered={})
-    livekit_ports = LiveKitPorts(http=ports["livekit"], udp=free_port(taken=ports.values()))
-    keys = new_keys()
-    stand_ins = f"{HOST}:{ports['stand-ins']}"
-    base = {
-        "PATH": os.environ["PATH"],
-        "HOME": os.environ.get("HOME", "/"),
-        "PYTHONUNBUFFERED": "1",
-        "ASSISTANT_LOG_FORMAT": "json",
-    }
+    below = await servers(
+        folder,
+        also=("valkey", "worker"),
+        stand_ins={
+            "ASSISTANT_STAND_IN_LLM_TTFT_S": str(LLM_TTFT_S),
+            **({"ASSISTANT_STAND_IN_SCRIPT": str(script)} if script else {}),
+            **(stand_ins or {}),
+        },
+        webhook_port=webhook_port,
+    )
+    ports = below.ports
     shared = {
-        **base,
-        "LIVEKIT_URL": livekit_url(livekit_ports),
-        "LIVEKIT_API_KEY": keys.api_key,
-        "LIVEKIT_API_SECRET": keys.api_secret,
+        **below.environ,
         "REDIS_URL": valkey_url(ports["valkey"]),
         "PREWARM_POOL_SIZE": str(POOL_SIZE),
         "ASSISTANT_WEB_DIR": str(PROJECT / "web" / "dist"),
         "ASSISTANT_SPEECH_CACHE": str(folder / "speech"),
-        "GROQ_API_KEY": "stand-in",
-        "ASSEMBLYAI_API_KEY": "stand-in",
-        "INWORLD_API_KEY": "stand-in",
-        "ASSISTANT_GROQ_URL": f"http://{stand_ins}/openai/v1",
-        "ASSISTANT_ASSEMBLYAI_URL": f"ws://{stand_ins}",
-        "ASSISTANT_INWORLD_URL": f"http://{stand_ins}/",
+        "ASSISTANT_GROQ_URL": f"http://{below.stand_ins}/openai/v1",
+        "ASSISTANT_ASSEMBLYAI_URL": f"ws://{below.stand_ins}",
+        "ASSISTANT_INWORLD_URL": f"http://{below.stand_ins}/",
         **{name: os.environ[name] for name in FORCED if name in os.environ},
         **(environ or {}),
     }
-    servers = frozenset({"valkey", "livekit-valkey", "livekit"})
+    needs = frozenset({"valkey", "livekit-valkey", "livekit"})
     parts = [
         valkey_part(name="valkey", port=ports["valkey"], data_dir=folder / "valkey"),
-        valkey_part(
-            name="livekit-valkey", port=ports["livekit-valkey"], data_dir=folder / "livekit-valkey"
-        ),
-        livekit_part(
-            program=program,
-            config_file=folder / "livekit.yaml",
-            ports=livekit_ports,
-            keys=keys,
-            redis_port=ports["livekit-valkey"],
-            webhook_url=f"http://{HOST}:{webhook_port or ports['service']}/livekit/webhook",
-            needs=frozenset({"livekit-valkey"}),
-        ),
-        stand_ins_part(
-            port=ports["stand-ins"],
-            env={
-                **base,
-                "ASSISTANT_STAND_IN_LLM_TTFT_S": str(LLM_TTFT_S),
-                **({"ASSISTANT_STAND_IN_SCRIPT": str(script)} if script else {}),
-            },
-            cwd=PROJECT,
-        ),
-        service_part(port=ports["service"], env=shared, needs=servers, cwd=PROJECT),
-        worker_part(http_port=ports["worker"], env=shared, needs=servers, cwd=PROJECT),
+        *below.parts,
+        service_part(port=ports["service"], env=shared, needs=needs, cwd=PROJECT),
+        worker_part(http_port=ports["worker"], env=shared, needs=needs, cwd=PROJECT),
     ]
     async with Supervisor(folder / "logs") as supervisor:
         await supervisor.start_all(parts)
-        yield System(supervisor, shared, ports, keys)
+        yield System(supervisor, shared, ports, below.keys)
 
 
 @asynccontextmanager
