@@ -17,6 +17,7 @@ LIGHT = (
     "assistant.hangup",
     "assistant.redaction",
     "assistant.findings",
+    "assistant.refilling",
 )
 
 # For the modules under the first name: what of ours they may import, beside themselves.
@@ -43,11 +44,13 @@ ARROWS = {
     "assistant.addresses": (),
     "assistant.hangup": (),
     "assistant.findings": (),
+    "assistant.refilling": (),
 }
 IO = ("asyncio", "aiohttp", "livekit", "redis", "starlette", "uvicorn", "httpx", "socket")
 PURE = (
     "assistant.redaction",
     "assistant.spoken_numbers",
+    "assistant.refilling",
     "assistant.catalog",
     "assistant.sessions.record",
     "assistant.sessions.events",

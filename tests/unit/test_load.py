@@ -6,6 +6,7 @@ from itertools import islice
 
 import pytest
 
+from assistant.refilling import AFTER_BURST_S
 from assistant.rehearsal.errors import ServiceRefusedError, WaitTimedOutError
 from assistant.rehearsal.load.advice import advise_max_jobs, advise_pool_size, poisson_quantile
 from assistant.rehearsal.load.capacity import MIN_TURNS_A_STEP, Search, turns_for
@@ -253,6 +254,20 @@ def test_the_advice_shows_its_arithmetic() -> None:
         workers=2,
     )
     assert pool.value == poisson_quantile(1.0, 0.99) + 1 == 5
+    assert "0.500/s x 2.00 s = 1.00 starts" in " ".join(pool.why)
+
+
+def test_a_pool_is_sized_for_as_long_as_a_worker_leaves_it() -> None:
+    """Starts that come together make the average shorter than any one process was missing."""
+    pool = advise_pool_size(
+        refill=Refill(mean_s=0.9, taken=8, ran_dry=True),
+        starts_per_s=0.5,
+        max_jobs=20,
+        call_s=None,
+        workers=1,
+    )
+    assert pool.value == poisson_quantile(0.5 * AFTER_BURST_S, 0.99) + 1
+    assert "counted as 2 s" in " ".join(pool.why)
     assert "0.500/s x 2.00 s = 1.00 starts" in " ".join(pool.why)
 
 

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from math import exp, sqrt
 
+from assistant.refilling import AFTER_BURST_S
 from assistant.rehearsal.load.refill import Refill
 
 # In this share of all moments the pool shall hold a process for the next start.
 CONFIDENCE = 0.99
-# Workers tell of their pools once a second; a shorter refill is counted as this long.
-LEAST_REFILL_S = 1.0
+# A worker leaves its pool alone while agents join: for so long when it is empty, and an average
+# over starts that came together, or found no process, would hide that.
+LEAST_REFILL_S = AFTER_BURST_S
 MAX_POOL = 100  # PREWARM_POOL_SIZE's own limit
 # Nobody said how long calls last, or how often they come.
 ASSUMED_CALL_S = 180.0
@@ -97,12 +99,17 @@ def advise_pool_size(
     needed = poisson_quantile(mean, CONFIDENCE) + 1
     value = min(max(needed, 1), max_jobs or MAX_POOL, MAX_POOL)
     more = "at least " if refill.ran_dry else ""
-    counted = "" if refill_s == refill.mean_s else f", counted as {refill_s:g} s"
     why += [
         (
             f"a taken process was replaced within {more}{refill.mean_s:.2f} s, mean of "
-            f"{refill.taken}, seen once a second{counted}"
+            f"{refill.taken}, seen once a second"
         ),
+    ]
+    if refill_s > refill.mean_s:
+        why.append(
+            f"counted as {refill_s:g} s: so long a worker fills no pool, to let agents join first"
+        )
+    why += [
         (
             f"{rate:.3f}/s x {refill_s:.2f} s = {mean:.2f} starts meanwhile on average; in "
             f"{CONFIDENCE:.0%} of the cases at most {needed - 1}, and one for the next: {needed}"

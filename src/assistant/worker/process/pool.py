@@ -15,9 +15,9 @@ from livekit.agents.ipc.proc_pool import ProcPool
 from livekit.agents.job import RunningJobInfo
 
 from assistant import log
+from assistant.refilling import Refilling
 from assistant.sessions.metadata import JobMetadata, StandbyMetadata
 from assistant.worker.process.houses import Houses
-from assistant.worker.process.refilling import Refilling
 from assistant.worker.process.setup import Setup
 from assistant.worker.process.standbys import Standbys
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from livekit.agents.job import RunningJobInfo
 
 from assistant import log
+from assistant.refilling import AFTER_START_S
 from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.metadata import StandbyMetadata
 from assistant.sessions.store.standby import StandbyStore
-from assistant.worker.process.refilling import AFTER_START_S
 
 #: A worker that has no place for another gives those up that it has.
 RENEW_WITHIN_S = 10.0

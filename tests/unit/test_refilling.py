@@ -1,6 +1,6 @@
 """A pool is not filled while the agents that took its processes join."""
 
-from assistant.worker.process.refilling import (
+from assistant.refilling import (
     AFTER_BURST_S,
     AFTER_START_S,
     OPEN_S,
