@@ -1,4 +1,7 @@
-"""The written parts of docs/benchmarks.md and its plots, out of rows. Pure but for its end."""
+"""The written parts of docs/benchmarks.md and its plots, out of rows. Pure but for its end.
+
+What docs/scaling.md has of the same rows is written with it.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,6 +13,7 @@ from bench.contenders import CONTENDERS, family
 from bench.goals import GOALS, Bar, Goal
 from bench.machine import PROJECT
 from bench.results import Row, Run, Statistic, read_all
+from bench.scale import page as scaling
 from bench.strip import Strip, draw, figure
 
 PAGE = PROJECT / "docs" / "benchmarks.md"
@@ -303,7 +307,10 @@ def _wanted(goal: Goal, row: Row) -> float | None:
 
 
 def write(page_file: Path = PAGE, images: Path = IMAGES) -> None:
-    """The page and its plots from the committed rows; plots of rows that are gone go too."""
+    """The page and its plots from the committed rows; plots of rows that are gone go too.
+
+    docs/scaling.md follows the same rows.
+    """
     rows = read_all()
     drawn = plots(rows)
     for path in images.glob("bench-*.svg"):
@@ -313,6 +320,7 @@ def write(page_file: Path = PAGE, images: Path = IMAGES) -> None:
         (images / name).write_text(svg, encoding="utf-8")
     text = page_file.read_text(encoding="utf-8")
     page_file.write_text(page(text, rows), encoding="utf-8")
+    scaling.rewrite()
 
 
 def problems() -> list[str]:

@@ -2,7 +2,8 @@
 
 Writes results.json beside this file, the tables of docs/scaling.md and its plots. `--table NAME`
 runs one table anew and keeps the others. `--check` runs the small deployment anew, compares it with
-what was written, and the page with results.json: exit code 1 if they differ.
+what was written, and the page with results.json: exit code 1 if they differ. The tables of hosts
+follow bench/results, and are written by `python -m bench page` too.
 """
 
 import argparse
@@ -13,10 +14,11 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from bench.scale import launch_model
-from bench.scale.figures import BACKGROUND, COSTS, ONE_HOST_COSTS, hosts_table, table
+from bench.scale import hosts, launch_model
+from bench.scale.figures import BACKGROUND, COSTS, ONE_HOST_COSTS, far_off
 from bench.scale.fit import Fit, read, validation
-from bench.scale.rows import figures_of, page
+from bench.scale.page import PAGE, page
+from bench.scale.rows import figures_of
 from bench.scale.scenarios import EVENT_AT_S, SMALL, TABLES
 from bench.scale.world import Result, World
 
@@ -27,9 +29,7 @@ HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 BURSTS = HERE / "bursts.jsonl"
 LAUNCHES = HERE / "launches.jsonl"
-PROJECT = HERE.parents[1]
-PAGE = PROJECT / "docs" / "scaling.md"
-IMAGES = PROJECT / "docs" / "images"
+IMAGES = PAGE.parent / "images"
 # (table, row) -> the plot's file and the name of its line there.
 PLOTS = {
     ("nodes", "3 | one there is not | burst of 500"): ("scaling-nodes", "3 nodes"),
@@ -49,12 +49,10 @@ def small() -> dict[str, Any]:
 
 
 def written() -> dict[str, str]:
-    """The tables that no run is needed for."""
+    """The tables that are of recordings, which no run of the fleet is needed for."""
     return {
-        "figures": table(),
         "validation": validation(read(BURSTS), Fit(ONE_HOST_COSTS, BACKGROUND)),
         "launches": launch_model.table(LAUNCHES),
-        "hosts": hosts_table(),
     }
 
 
@@ -127,7 +125,12 @@ def problems() -> list[str]:
     if small() != results["small"]:
         found.append("the simulation gives other figures than results.json has: run --write")
     if page(text, results) != text:
-        found.append("docs/scaling.md has other tables than results.json: run --write")
+        found.append(
+            "docs/scaling.md has other tables than bench/results and results.json give: run "
+            "python -m bench page, or --write"
+        )
+    if (why := far_off(hosts.measured())) is not None:
+        found.append(why)
     if results["written"] != written():
         found.append("figures.py or bursts.jsonl have changed since results.json: run --write")
     return found

@@ -9,26 +9,25 @@ import json
 import random
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from pathlib import Path
 from statistics import median
 
+from bench.scale.figures import ONE_HOST_COSTS, RECORD_S
 from bench.scale.model import Costs, Course, Fleet
 from bench.scale.world import World
 
 FITTED_SIZES = (1, 2, 4)
 POOL = 3
-# Conversations on one machine with their caller, LiveKit and the stand-ins. Source: anchors.
-ALL_IN_TALK_CORES = 0.3
 TRIES = 500
 REFINEMENTS = 500
 SEED = 1
 RANGES = {
-    "start_cpu_s": (0.05, 1.0),
+    "start_cpu_s": (0.02, 1.0),
     "start_wait_s": (0.01, 0.2),
-    "side_cpu_s": (0.05, 1.5),
-    "refill_cpu_s": (0.05, 1.0),
+    "side_cpu_s": (0.02, 1.5),
+    "refill_cpu_s": (0.02, 1.0),
     "background": (0.02, 1.0),
 }
 
@@ -69,15 +68,13 @@ class Fit:
 
 
 def fit_of(parts: dict[str, float], *, record_s: float) -> Fit:
-    costs = Costs(
+    costs = replace(
+        ONE_HOST_COSTS,
         record_s=record_s,
         start_cpu_s=parts["start_cpu_s"],
         start_wait_s=parts["start_wait_s"],
         side_cpu_s=parts["side_cpu_s"],
         refill_cpu_s=parts["refill_cpu_s"],
-        refill_wait_s=0.05,
-        talk_cores=ALL_IN_TALK_CORES,
-        restart_s=7.0,
     )
     return Fit(costs, parts["background"])
 
@@ -180,7 +177,7 @@ def _refill(burst: Burst) -> float:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bursts", type=Path)
-    parser.add_argument("--record-s", type=float, default=0.05)
+    parser.add_argument("--record-s", type=float, default=RECORD_S)
     options = parser.parse_args()
     bursts = read(options.bursts)
     fitted = fit(bursts, record_s=options.record_s)

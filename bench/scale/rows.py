@@ -1,9 +1,9 @@
 """Rows of tables out of results, and tables out of rows. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from bench.scale.scenarios import TABLES, Table
+from bench.scale.scenarios import Table
 from bench.scale.world import Result
 
 from assistant.rehearsal.load.figures import percentile
@@ -63,26 +63,3 @@ def markdown(table: Table, rows: Sequence[Figures]) -> str:
         cells = [cell(name, figures[name]) for name in table.columns]
         lines.append(f"| {row.name} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def put_in(text: str, name: str, table: str) -> str:
-    """The page with what stands between the two markers of this name replaced.
-
-    Raises:
-        ValueError: the page has no such markers.
-    """
-    begin, end = f"<!-- {name}: written by bench.scale -->", f"<!-- /{name} -->"
-    before, found, rest = text.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(f"docs/scaling.md has no markers for {name}")
-    return f"{before}{begin}\n{table}\n{end}{after}"
-
-
-def page(text: str, results: Mapping[str, Any]) -> str:
-    """docs/scaling.md with all tables as these results have them."""
-    for table in TABLES:
-        text = put_in(text, table.name, markdown(table, results["tables"][table.name]))
-    for name in ("figures", "validation", "launches", "hosts"):
-        text = put_in(text, name, results["written"][name])
-    return text

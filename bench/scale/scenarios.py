@@ -6,9 +6,9 @@ from typing import get_args
 
 from bench.scale.model import Course, Fleet, LoadReport, Naming
 
-# 60 jobs of 0.14 cores are 70 % of 12 cores: what the SDK's own load report would stop at too.
+# 60 jobs of 0.07 cores are 70 % of 6 cores: what the SDK's own load report would stop at too.
 BASE = Fleet(
-    workers=200, max_jobs=60, pool=4, cores=12, livekit_nodes=3, replicas=3, max_bots=12_000
+    workers=200, max_jobs=60, pool=3, cores=6, livekit_nodes=3, replicas=3, max_bots=12_000
 )
 # 10,000 conversations of five minutes end, and begin, 33 times a second.
 TALK_S = 300.0

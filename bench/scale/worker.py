@@ -1,12 +1,14 @@
 """A worker: slots, warm job processes, what it reports as its load, and its bad days.
 
-Sources: src/assistant/worker (slots.py, server.py), livekit-agents 1.8.9 (worker.py,
-ipc/proc_pool.py).
+Sources: src/assistant/worker (slots.py, server.py, process/pool.py), livekit-agents 1.8.9
+(worker.py, ipc/proc_pool.py). When the pool fills up again is the worker's own rule, imported.
 """
 
 from bench.scale.host import Cpu
 from bench.scale.loop import Loop, Places, Process, Signal, Wait
 from bench.scale.model import Costs, Fleet
+
+from assistant.refilling import Refilling
 
 TARGET_LOAD = 0.7
 # Our worker holds an offer so long for a slot to come free.
@@ -43,6 +45,9 @@ class Worker:
         self.reported_full = False
         self._initializing = Places(loop, min(fleet.cores, MAX_CONCURRENT_INITIALIZATIONS))
         self._waiting: list[Signal] = []
+        self._refilling = Refilling()
+        #: Until then processes are made for jobs that wait, and none for the pool.
+        self._held_until = 0.0
         self._areas: list[float] = [0.0] * (CPU_SAMPLES + 1)
         self._sampled_at = 0.0
         loop.at(loop.now + phase_s, self._report)
@@ -104,20 +109,29 @@ class Worker:
         was_warm = self.warm > 0
         if was_warm:
             self._add_warm(-1)
-            self.loop.at(self.loop.now + POOL_POLL_S / 2, self._refill)
-            return True
-        self.cold_starts += 1
-        turn = Signal(self.loop)
-        self._waiting.append(turn)
-        self._refill()
-        yield Wait(turn)
-        return False
+        else:
+            self.cold_starts += 1
+            turn = Signal(self.loop)
+            self._waiting.append(turn)
+            self._refill()
+            yield Wait(turn)
+        self._refill_later()
+        return was_warm
+
+    def _refill_later(self) -> None:
+        """A job has its process: the pool fills up once its agent could join."""
+        now = self.loop.now
+        until = self._refilling.started(now, emptied=not self.warm)
+        if until is not None:
+            self._held_until = until
+        self.loop.at(max(self._held_until, now) + POOL_POLL_S / 2, self._refill)
 
     def _refill(self) -> None:
-        """Start as many processes as idle ones are missing, or jobs wait for."""
+        """Start as many processes as jobs wait for, or as idle ones are missing, unless held."""
         if self.gone:
             return
-        target = max(self.fleet.pool, len(self._waiting))
+        idle = self.fleet.pool if self.loop.now >= self._held_until else 0
+        target = max(idle, len(self._waiting))
         for _ in range(target - self.warm - self.lacking):
             self.lacking += 1
             self.loop.spawn(self._initialize())

@@ -6,14 +6,18 @@ from dataclasses import replace
 
 import pytest
 from bench.scale.__main__ import problems
-from bench.scale.figures import COSTS, SPARE, hosts_for, jobs_of
+from bench.scale.figures import COSTS, NEAR, TALK_CORES, far_off
 from bench.scale.host import Cpu
+from bench.scale.hosts import SHARED_MB, Carried, hosts_for
 from bench.scale.livekit import LAUNCHES_AT_ONCE, LiveKit
 from bench.scale.loop import Loop, Places, Process, Signal, Wait
 from bench.scale.model import Costs, Course, Fleet, Naming
 from bench.scale.scenarios import SMALL
 from bench.scale.worker import Worker
 from bench.scale.world import World
+
+from assistant.rehearsal.load.advice import advise_pool_size
+from assistant.rehearsal.load.refill import Refill
 
 HOST = Fleet(workers=1, max_jobs=4, pool=1, cores=2, replicas=1)
 
@@ -208,11 +212,64 @@ def test_a_run_repeats_with_its_seed() -> None:
     assert same[0] != other
 
 
+CARRIED = Carried(cores=0.07, idle_mb=200, each_mb=50, first_mb=50)
+SHARED = replace(CARRIED, each_mb=5, first_mb=60, seats=8)
+
+
 def test_hosts_leave_room_for_one_that_is_lost() -> None:
     """A sixth of the slots free, and never fewer than one host more than needed."""
-    assert jobs_of(12) == 60
-    assert hosts_for(60, 12, spare=SPARE) == 2
-    assert hosts_for(10_000, 12, spare=SPARE) == 200
+    assert CARRIED.max_jobs(6) == 60
+    assert hosts_for(60, 60) == 2
+    assert hosts_for(10_000, 60) == 200
+
+
+def test_memory_counts_what_conversations_share_once() -> None:
+    """The turn model once a worker; in shared processes the first of each costs more."""
+    assert CARRIED.memory_mb(10) == 200 + SHARED_MB + 10 * 50
+    assert SHARED.memory_mb(10) == 200 + SHARED_MB + 2 * 60 + 8 * 5
+
+
+def test_the_simulation_is_near_what_was_measured() -> None:
+    """A conversation that costs much more, or less, than it is simulated with, is told."""
+    assert far_off(CARRIED) is None
+    for factor in (1 - NEAR - 0.01, 1 + NEAR + 0.01):
+        told = far_off(replace(CARRIED, cores=TALK_CORES * factor))
+        assert told is not None
+        assert "TALK_CORES" in told
+
+
+@pytest.mark.parametrize(("starts", "refilled_s"), [(1, 1.16), (3, 2.16), (5, 2.16)])
+def test_a_pool_fills_up_once_the_agents_could_join(starts: int, refilled_s: float) -> None:
+    """A second after a start, two after a burst that emptied it; who finds none gets one made."""
+    loop, costs = Loop(), replace(COSTS, refill_cpu_s=0.09, refill_wait_s=0.02)
+    taker = worker(loop, replace(HOST, pool=3, max_jobs=10, cores=8), costs)
+    for _ in range(starts):
+        loop.spawn(taker.take_process())
+    loop.run(refilled_s - 0.01)
+    assert taker.warm == max(3 - starts, 0)
+    assert taker.cold_starts == max(starts - 3, 0)
+    loop.run(refilled_s + 0.01)
+    assert taker.warm == 3
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.3, 1.0])
+def test_the_advised_pool_has_a_process_for_99_of_100_starts(rate: float) -> None:
+    """What `python -m assistant load` advises, tried on a worker whose starts are random."""
+    advice = advise_pool_size(
+        refill=Refill(mean_s=0.9, taken=100, ran_dry=False),
+        starts_per_s=rate,
+        max_jobs=100,
+        call_s=None,
+        workers=1,
+    )
+    assert advice.value is not None
+    loop, rng, at, starts = Loop(), random.Random(5), 0.0, 3000  # noqa: S311 - a simulation
+    one = worker(loop, replace(HOST, pool=advice.value, max_jobs=100, cores=6))
+    for _ in range(starts):
+        at += rng.expovariate(rate)
+        loop.at(at, lambda: loop.spawn(one.take_process()))
+    loop.run(at + 10)
+    assert one.cold_starts <= starts / 100
 
 
 def test_the_page_tells_what_the_simulation_gave() -> None:
