@@ -64,7 +64,7 @@ def test_peers_get_the_conversation_of_the_shipped_agent() -> None:
 
 
 def test_a_start_is_told_by_both_ways_of_asking() -> None:
-    """Row 1 compares the bare dispatch, row 1b the start request; the floor counts as seen."""
+    """The product by its start request, the bare dispatch beside it; the floor counts as seen."""
     found = {
         "ours": [[Arrival(0.4, 0.6)]],
         "ours by dispatch": [[Arrival(0.3, 0.5)]],
@@ -73,8 +73,8 @@ def test_a_start_is_told_by_both_ways_of_asking() -> None:
     }
     one, one_b = joining.rows(found, {})
     assert one.rounds == {
-        "ours": [[0.3]],
-        "ours by start request": [[0.4]],
+        "ours": [[0.4]],
+        "ours by dispatch": [[0.3]],
         "D": [[0.45]],
         "F": [[0.32]],
     }
