@@ -52,7 +52,8 @@ def start() -> None:
     catalog = Catalog.load(settings.agents_file)
     check_keys(catalog, os.environ)
     lean.set_defaults(os.environ)
-    from assistant.worker.server import Worker, fork_nursery  # 3 s; after the quick refusals
+    from assistant.worker.process.agent_server import fork_nursery  # 3 s; after the quick refusals
+    from assistant.worker.server import Worker
 
     fork_nursery(settings, catalog)
 

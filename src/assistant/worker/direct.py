@@ -10,8 +10,9 @@ from livekit.protocol.models import Room
 from assistant.catalog.catalog import Catalog
 from assistant.settings import WorkerSettings
 from assistant.worker import admission, job
+from assistant.worker.process.agent_server import build_server
 from assistant.worker.process.setup import Setup
-from assistant.worker.server import EXIT_OK, build_server
+from assistant.worker.server import EXIT_OK
 
 POLL_S = 0.2  # The SDK has no event for "the job has ended" outside of its pool.
 

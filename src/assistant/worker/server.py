@@ -11,10 +11,8 @@ import platform
 import signal
 import time
 import uuid
-from typing import Any
 
-from livekit.agents import AgentServer, JobRequest
-from livekit.agents.utils import http_context
+from livekit.agents import JobRequest
 from livekit.agents.version import __version__ as sdk_version
 
 from assistant import log
@@ -32,38 +30,29 @@ from assistant.sessions.store.standby import StandbyStore
 from assistant.sessions.store.workers import BEAT_INTERVAL_S, Beat, WorkerRegistry
 from assistant.settings import WorkerSettings
 from assistant.worker import job
-from assistant.worker.process import health, nursery
+from assistant.worker.process import health
+from assistant.worker.process.agent_server import build_server, standby_jobs
 from assistant.worker.process.houses import Houses
-from assistant.worker.process.keeping import CatalogKeeper, check_models
+from assistant.worker.process.keeping import CatalogKeeper
 from assistant.worker.process.pool import JobProcessSeen, Pool
-from assistant.worker.process.setup import Setup, catalog_of
+from assistant.worker.process.setup import Setup
 from assistant.worker.process.slots import Slots
 from assistant.worker.process.speech_ahead import SpeechAhead
 from assistant.worker.process.standbys import Standbys
 from assistant.worker.process.turn_model import TurnModel, address_for
 from assistant.worker.process.watchdog import Watchdog
-from assistant.worker.providers import registry
 from assistant.worker.record.job_logs import JobLogs
 from assistant.worker.record.recorder import spool_folder
 from assistant.worker.record.reporter import Reporter
 from assistant.worker.record.spool import empty_spool
 from assistant.worker.standby import AGENT_NAME
 
-# A cold machine needs a few seconds to import the SDK and map the models for the first process.
-INITIALIZE_TIMEOUT_S = 30.0
-# A job's last reports take up to 5 s, and what a language model makes of it 8 s.
-SHUTDOWN_TIMEOUT_S = 20.0
-# The SDK gives up after so many failed connects, and leaves. Staying, with a warm pool and an
-# honest /readyz, brings jobs back sooner than any restart.
-NEVER_GIVE_UP = 1_000_000
 # A session frees its slot in the fleet when its agent has left the room, and its job process ends
 # a moment later; a full worker holds an offer that long. LiveKit drops one after 3 s.
 SLOT_WAIT_S = 1.5
 SLOT_POLL_S = 0.02
 EXIT_OK = 0
 EXIT_CUT_SHORT = 1
-# What the SDK has its fork server import last; the second one freezes everything.
-SDK_PRELOADS = ("livekit.agents.ipc._preload", "livekit.agents.ipc._preload_freeze")
 LACKS_MODELS = (
     "the process of the turn-detection models does not run; "
     "`python -m assistant download-files` fetches their weights"
@@ -72,65 +61,12 @@ LACKS_MODELS = (
 _log = log.get(__name__)
 
 
-def preload_modules(catalog: Catalog) -> list[str]:
-    """What is imported once, so that every job process has it from birth."""
-    return [*registry.modules_for(catalog.agents.values()), "assistant.worker.process.warmup"]
-
-
-def standby_jobs(settings: WorkerSettings) -> int:
-    """How many of the pool stand by; one process at least is left for jobs of other dispatchers."""
-    return min(settings.standby_jobs, settings.prewarm_pool_size - 1)
-
-
 def houses_for(settings: WorkerSettings) -> Houses | None:
     """Where jobs share processes; None: each has its own."""
     if settings.jobs_per_process == 1:
         return None
     jobs = settings.max_jobs + settings.prewarm_pool_size
     return Houses(settings.jobs_per_process, jobs=jobs)
-
-
-def fork_nursery(settings: WorkerSettings, catalog: Catalog) -> None:
-    """Import all that jobs need, and fork what makes their processes; before there is a loop.
-
-    Raises:
-        MissingExtraError: a provider's package is not installed.
-        WeightsMissingError: a model that jobs share was not downloaded.
-    """
-    check_models(catalog)
-    catalog_of(catalog.source)
-    # As the SDK's server does when it runs, which is after the fork.
-    os.environ["LIVEKIT_URL"] = settings.livekit_url
-    http_context._set_default_cert_env()  # noqa: SLF001
-    if not nursery.prepare([*preload_modules(catalog), *SDK_PRELOADS]):
-        _log.info("nursery.begins_anew")
-
-
-def build_server(settings: WorkerSettings, catalog: Catalog, **options: Any) -> AgentServer:
-    """The SDK's server with our settings; `options` go to its constructor.
-
-    Raises:
-        MissingExtraError: a provider's package is not installed.
-        WeightsMissingError: a model that jobs share was not downloaded.
-    """
-    check_models(catalog)
-    return AgentServer(
-        ws_url=settings.livekit_url,
-        api_key=settings.livekit_api_key,
-        api_secret=settings.livekit_api_secret.get_secret_value(),
-        num_idle_processes=settings.prewarm_pool_size - standby_jobs(settings),
-        preload_modules=preload_modules(catalog),
-        initialize_process_timeout=INITIALIZE_TIMEOUT_S,
-        shutdown_process_timeout=SHUTDOWN_TIMEOUT_S,
-        job_memory_limit_mb=settings.job_memory_limit_mb,
-        # Slots are counted in `on_request`; any threshold here would refuse bursts before that.
-        load_threshold=float("inf"),
-        max_retry=NEVER_GIVE_UP,
-        host="127.0.0.1",
-        port=0,
-        log_level=settings.log_level.replace("warning", "warn"),
-        **options,
-    )
 
 
 class Worker:
