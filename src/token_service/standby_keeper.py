@@ -59,8 +59,10 @@ class StandbyKeeper:
         Raises:
             StoreUnavailableError, LiveKitUnavailableError: not all was asked for.
         """
-        beats = await self._fleet.beats()
-        wanted = sum(beat.standby_wanted for beat in beats if takes_jobs(beat))
+        beats = [beat for beat in await self._fleet.beats() if takes_jobs(beat)]
+        if not all(beat.stands_by for beat in beats):
+            return  # One of an older release would take such a job for a caller's.
+        wanted = sum(beat.standby_wanted for beat in beats)
         if not wanted or not await self._store.may_ask():
             return
         for _ in range(min(wanted, MOST_AT_ONCE)):

@@ -11,13 +11,14 @@ from redis.asyncio import Redis
 from assistant.sessions.metadata import Assignment, JobMetadata
 from assistant.sessions.store import keys
 from assistant.sessions.store.client import connect, connect_blocking
-from assistant.sessions.store.standby import RENEW_S, StandbyStore
+from assistant.sessions.store.standby import KNOWN_S, RENEW_S, StandbyStore
 from assistant.worker.standby import assignment_for
 from tests.integration.session_servers import running_valkey
 from tests.timing import scaled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 WITHIN_S = 5.0
+WORKER = "w1"
 _numbers = count(1)
 
 
@@ -31,6 +32,7 @@ async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]
 async def redis(valkey: str) -> AsyncIterator[Redis]:
     client = connect(valkey)
     await client.flushall()
+    await client.set(keys.worker(WORKER), "a beat")
     yield client
     await client.aclose()
 
@@ -48,12 +50,12 @@ async def test_of_many_sessions_each_job_gets_one(redis: Redis) -> None:
     """Eight starts at once and three jobs: three are given, to three jobs."""
     store, ids = StandbyStore(redis), [an_id() for _ in range(3)]
     for each in ids:
-        assert await store.offer(each)
+        assert await store.offer(each, worker=WORKER)
     given = await asyncio.gather(*(store.assign(an_assignment()) for _ in range(8)))
     assert sum(given) == 3
     got = [await store.outcome(each) for each in ids]
     assert len({one.job.session for one in got if one is not None}) == 3
-    assert not any([await store.offer(each) for each in ids])
+    assert not any([await store.offer(each, worker=WORKER) for each in ids])
     assert not await store.assign(an_assignment())
 
 
@@ -61,17 +63,17 @@ async def test_a_job_goes_home_or_gets_a_session(redis: Redis) -> None:
     """Whatever comes first stands, for the one and for the other."""
     store = StandbyStore(redis)
     home, busy, both = an_id(), an_id(), an_id()
-    await store.offer(home)
+    await store.offer(home, worker=WORKER)
     assert await store.dismiss(home)
     assert not await store.assign(an_assignment())
     assert await store.outcome(home) is None
 
-    await store.offer(busy)
+    await store.offer(busy, worker=WORKER)
     assert await store.assign(an_assignment())
     assert not await store.dismiss(busy)
     assert await store.outcome(busy) is not None
 
-    await store.offer(both)
+    await store.offer(both, worker=WORKER)
     dismissed, given = await asyncio.gather(store.dismiss(both), store.assign(an_assignment()))
     assert dismissed != given
 
@@ -79,7 +81,7 @@ async def test_a_job_goes_home_or_gets_a_session(redis: Redis) -> None:
 async def test_who_has_not_said_so_lately_gets_none(redis: Redis) -> None:
     """A job that is frozen or dead lapses, and takes no session with it."""
     store, silent = StandbyStore(redis), an_id()
-    await store.offer(silent)
+    await store.offer(silent, worker=WORKER)
     seconds, _ = await redis.time()
     await redis.zadd(keys.STANDBY, {silent: seconds - 1})
     assert not await store.assign(an_assignment())
@@ -88,14 +90,14 @@ async def test_who_has_not_said_so_lately_gets_none(redis: Redis) -> None:
 async def test_a_waiting_job_is_woken_and_asks_again(redis: Redis, valkey: str) -> None:
     """It goes on saying that it waits, hears of its session at once, and of being sent home."""
     store, wanted = StandbyStore(redis), an_assignment()
-    waits = asyncio.create_task(assignment_for(an_id(), redis, valkey))
+    waits = asyncio.create_task(assignment_for(an_id(), redis, valkey, worker=WORKER))
     async with asyncio.timeout(scaled(WITHIN_S)):
         while not await store.assign(wanted):  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.02)
         assert await waits == wanted
 
     unwanted = an_id()
-    waits = asyncio.create_task(assignment_for(unwanted, redis, valkey))
+    waits = asyncio.create_task(assignment_for(unwanted, redis, valkey, worker=WORKER))
     async with asyncio.timeout(scaled(WITHIN_S)):
         while await redis.zscore(keys.STANDBY, unwanted) is None:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.02)
@@ -109,13 +111,39 @@ async def test_a_waiting_job_is_woken_and_asks_again(redis: Redis, valkey: str) 
 async def test_no_session_is_lost_with_an_answer(redis: Redis, valkey: str) -> None:
     """What wakes a job may be lost; what it has to do is there when it next asks."""
     store, place, wanted = StandbyStore(redis), an_id(), an_assignment()
-    await store.offer(place)
+    await store.offer(place, worker=WORKER)
     assert await store.assign(wanted)
     await redis.delete(keys.standby_wake(place))
     async with asyncio.timeout(scaled(WITHIN_S)):
-        assert await assignment_for(place, redis, valkey) == wanted
-    assert await store.learn(place) == wanted
-    assert 0 < await redis.ttl(keys.standby(place)) < 60
+        assert await assignment_for(place, redis, valkey, worker=WORKER) == wanted
+    assert await store.learn([an_id(), place]) == [None, wanted]
+    assert 0 < await redis.ttl(keys.standby(place)) <= KNOWN_S
+
+
+async def test_an_attempt_is_given_once(redis: Redis) -> None:
+    """A question that is repeated, because its answer was lost, costs no second job."""
+    store, wanted = StandbyStore(redis), an_assignment()
+    first, second = an_id(), an_id()
+    await store.offer(first, worker=WORKER)
+    await store.offer(second, worker=WORKER)
+    assert await store.assign(wanted)
+    assert await store.assign(wanted)
+    assert sorted([await store.outcome(first) is None, await store.outcome(second) is None]) == [
+        False,
+        True,
+    ]
+
+
+async def test_no_session_goes_to_a_worker_that_does_not_beat(redis: Redis) -> None:
+    """It would be taken for lost at once; when the worker beats, its jobs are listed again."""
+    store, place = StandbyStore(redis), an_id()
+    await store.offer(place, worker=WORKER)
+    await redis.delete(keys.worker(WORKER))
+    assert await store.offer(place, worker=WORKER)
+    assert not await store.assign(an_assignment())
+    await redis.set(keys.worker(WORKER), "a beat")
+    assert await store.offer(place, worker=WORKER)
+    assert await store.assign(an_assignment())
 
 
 async def test_one_replica_asks_at_a_time(redis: Redis, valkey: str) -> None:
@@ -125,7 +153,7 @@ async def test_one_replica_asks_at_a_time(redis: Redis, valkey: str) -> None:
     await other.aclose()
     assert sorted(asked) == [False, True]
     store = StandbyStore(redis)
-    await store.offer(an_id())
+    await store.offer(an_id(), worker=WORKER)
     await store.assign(an_assignment())
-    await store.offer(an_id())
-    assert all([await redis.ttl(key) >= 0 for key in await redis.keys("*")])
+    await store.offer(an_id(), worker=WORKER)
+    assert all([await redis.ttl(key) >= 0 for key in await redis.keys("*standby*")])

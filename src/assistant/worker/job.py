@@ -74,7 +74,7 @@ async def run_job(ctx: JobContext) -> None:
         redis = connect(kit.settings.redis_url)
         stand_by(
             ctx,
-            kit.settings,
+            kit,
             place,
             redis,
             lambda job: SessionJob(ctx, kit, job, redis=redis, stood_by=True).run(),

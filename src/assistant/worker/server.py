@@ -107,6 +107,9 @@ class Worker:
             StandbyStore(redis),
             limit=standby_jobs(settings),
             running=lambda: self._pool.running,
+            free=lambda: self._slots.free,
+            usable=lambda: self._why_unready() is None,
+            on_change=self._slots_changed.set,
             close=lambda job_id: self._pool.close_job(job_id),  # noqa: PLW0108 - it comes next
         )
         self._pool = Pool(
@@ -158,6 +161,7 @@ class Worker:
                 tasks.create_task(self._reporter.run(), name="reporter"),
                 tasks.create_task(self._keeper.run(self._hangup), name="agents.yaml"),
                 tasks.create_task(self._speech.run(), name="speech ahead"),
+                tasks.create_task(self._standbys.run(), name="standby"),
                 *self._spool_tasks(tasks),
             ]
             if self._turn_model is not None:
@@ -166,7 +170,7 @@ class Worker:
             code = await self._until_stopped(server)
             if self._houses is not None:
                 await self._houses.aclose()
-            self._pool.close()
+            await self._pool.aclose()
             await self._reporter.flush()
             for task in side_tasks:
                 task.cancel()
@@ -210,11 +214,8 @@ class Worker:
 
     async def _drain(self) -> bool:
         """Let running conversations finish; False: some were ended by the time-out."""
-        await self._standbys.end()
         _log.info("worker.draining", jobs=self._slots.jobs)
-        drain = asyncio.create_task(
-            self._server.drain(timeout=int(self._settings.drain_timeout_s)), name="drain"
-        )
+        drain = asyncio.create_task(self._finish_jobs(), name="drain")
         cut = asyncio.create_task(self._cut_short.wait(), name="cut short")
         await asyncio.wait([drain, cut], return_when=asyncio.FIRST_COMPLETED)
         cut.cancel()
@@ -227,6 +228,10 @@ class Worker:
             _log.warning("worker.drain_timeout", jobs=self._slots.jobs)
             return False
         return True
+
+    async def _finish_jobs(self) -> None:
+        await self._standbys.end()
+        await self._server.drain(timeout=int(self._settings.drain_timeout_s))
 
     def _listen_for_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -279,17 +284,14 @@ class Worker:
 
     @property
     def _standby_wanted(self) -> int:
-        if self._why_unready() is not None:
-            return 0
-        return self._standbys.wanted(free=self._slots.free, warm=self._pool.warm)
+        return self._standbys.wanted(warm=self._pool.warm)
 
     async def _slot_is_free(self) -> bool:
         """Whether a job can be taken, now or in a moment; one that stands by gives way to it."""
         give_up_at = time.monotonic() + SLOT_WAIT_S
         while not self._stopping.is_set():
             # Whether one that waits has got a session meanwhile makes no difference here.
-            waiting = len(self._standbys.waiting)
-            if self._slots.free > waiting or (waiting and await self._standbys.give_way()):
+            if self._slots.free > self._standbys.count or await self._standbys.give_way():
                 return True
             if time.monotonic() > give_up_at:
                 return False
@@ -354,7 +356,6 @@ class Worker:
             await asyncio.sleep(BEAT_INTERVAL_S)
 
     async def _tell_beat(self) -> None:
-        await self._standbys.settle()
         try:
             await self._registry.beat(self._beat())
             self._is_heard = True

@@ -21,8 +21,10 @@ from assistant.sessions.store.client import connect_blocking
 from assistant.sessions.store.standby import RENEW_S, StandbyStore
 from assistant.settings import WorkerSettings
 from assistant.worker.admission import agent_token
+from assistant.worker.process.setup import Kit
 
 AGENT_NAME = "Assistant"
+LEAVE_S = 1.0
 RETRY_S = 0.5  # Redis is away; nobody could give it a session either.
 
 _log = log.get(__name__)
@@ -30,7 +32,7 @@ _log = log.get(__name__)
 
 def stand_by(
     ctx: JobContext,
-    settings: WorkerSettings,
+    kit: Kit,
     place: StandbyMetadata,
     redis: Redis,
     run: Callable[[JobMetadata], Awaitable[None]],
@@ -41,28 +43,34 @@ def stand_by(
     """
     # Before the end of an entrypoint that never connected, and after 10 s, the SDK complains.
     ctx._on_connect()  # noqa: SLF001
-    waiting = asyncio.create_task(_wait(ctx, settings, place, redis, run), name="stand by")
+    waiting = asyncio.create_task(_wait(ctx, kit, place, redis, run), name="stand by")
 
     async def leave(_reason: str) -> None:
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
+        # Otherwise a session could still get it, until its word runs out.
+        with contextlib.suppress(StoreUnavailableError, TimeoutError):
+            async with asyncio.timeout(LEAVE_S):
+                await StandbyStore(redis).dismiss(place.standby)
 
     ctx.add_shutdown_callback(leave)
 
 
 async def _wait(
     ctx: JobContext,
-    settings: WorkerSettings,
+    kit: Kit,
     place: StandbyMetadata,
     redis: Redis,
     run: Callable[[JobMetadata], Awaitable[None]],
 ) -> None:
     try:
-        assignment = await assignment_for(place.standby, redis, settings.redis_url)
+        assignment = await assignment_for(
+            place.standby, redis, kit.settings.redis_url, worker=kit.worker
+        )
         if assignment is None:
             ctx.shutdown("no session needs it")
             return
-        _take_over(ctx, settings, assignment)
+        _take_over(ctx, kit.settings, assignment)
         await run(assignment.job)
     except Exception:  # noqa: BLE001 - the job's own boundary
         # As the SDK does with an entrypoint that fails; its session was told already.
@@ -70,14 +78,16 @@ async def _wait(
         ctx.shutdown("job crashed")
 
 
-async def assignment_for(standby_id: str, redis: Redis, url: str) -> Assignment | None:
+async def assignment_for(
+    standby_id: str, redis: Redis, url: str, *, worker: str
+) -> Assignment | None:
     """Wait for a session; None: the job was sent home. Lasts as long as it takes."""
     store = StandbyStore(redis)
     blocking = connect_blocking(url, block_s=RENEW_S)
     try:
         while True:
             try:
-                if not await store.offer(standby_id):
+                if not await store.offer(standby_id, worker=worker):
                     return await store.outcome(standby_id)
                 await store.woken(blocking, standby_id)
             except StoreUnavailableError:

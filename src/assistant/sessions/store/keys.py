@@ -29,6 +29,7 @@
 | `assistant:standby:asked` | string | that a replica has just asked for some | standby.py | ASK_S |
 | `standby:{id}` | string | what became of one, JSON | standby_*.lua | SETTLED_S |
 | `standby:{id}:wake` | list | wakes it | standby_*.lua | WAKE_S |
+| `standby:given:{id}:{attempt}` | string | to which an attempt was given | standby_*.lua | WAKE_S |
 | `delivery:{id}` | hash | one webhook out | outbox_*.lua | DELIVERY_KEEP_S |
 | `assistant:deliveries` | string | how often one was settled | outbox_settle.lua | same |
 | `endpoint:{name}:due` | zset | session id by its next attempt (Unix s) | outbox_*.lua | same |
@@ -116,6 +117,10 @@ def standby(standby_id: str) -> str:
 
 def standby_wake(standby_id: str) -> str:
     return f"standby:{standby_id}:wake"
+
+
+def standby_given(session_id: str, attempt: int) -> str:
+    return f"standby:given:{session_id}:{attempt}"
 
 
 def delivery(delivery_id: str) -> str:

@@ -44,6 +44,11 @@ class Beat(BaseModel):
     standby_wanted: int = 0
 
     @property
+    def stands_by(self) -> bool:
+        """Whether it knows of jobs that stand by."""
+        return "standby_wanted" in self.model_fields_set
+
+    @property
     def free(self) -> int:
         """Jobs that it could still take."""
         return max(self.max_jobs - self.jobs, 0) if self.registered and not self.draining else 0

@@ -33,7 +33,13 @@ def preload_modules(catalog: Catalog) -> list[str]:
 
 
 def standby_jobs(settings: WorkerSettings) -> int:
-    """How many of the pool stand by; one process at least is left for jobs of other dispatchers."""
+    """How many of the pool stand by; one process at least is left for jobs of other dispatchers.
+
+    None where jobs share processes: one that waits would keep its house from leaving, and get a
+    session though the house is to have no more.
+    """
+    if settings.jobs_per_process > 1:
+        return 0
     return min(settings.standby_jobs, settings.prewarm_pool_size - 1)
 
 

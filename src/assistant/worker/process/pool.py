@@ -26,6 +26,7 @@ POOL_WAIT_S = 0.01
 # The SDK starts processes that cannot initialize again every 0.1 s, at a core's whole time.
 BACKOFF_BASE_S = 0.5
 BACKOFF_MAX_S = 30.0
+CLOSE_S = 2.0
 MAX_ERROR_CHARS = 300
 
 _log = log.get(__name__)
@@ -94,10 +95,13 @@ class Pool:
         pool.on("process_job_launched", self._job_launched)
         pool.on("process_closed", self._process_closed)
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
+        """Returns when it is known whose jobs have ended."""
         for timer in (self._next_try, self._next_refill):
             if timer is not None:
                 timer.cancel()
+        if self._side_tasks:
+            await asyncio.wait(self._side_tasks, timeout=CLOSE_S)
 
     def close_job(self, job_id: str) -> None:
         """End a job, as LiveKit would."""
@@ -244,7 +248,8 @@ class Pool:
 
     async def _standby_ended(self, process: JobExecutor, info: RunningJobInfo) -> None:
         """It may have got a session a moment before, of which this worker has not heard yet."""
-        seen = _seen(process) if await self._standbys.learn(info) else None
+        await self._standbys.ended(info)
+        seen = _seen(process)
         if seen is not None:
             self._on_ended(seen)
 
