@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import yaml
 from livekit.agents import NOT_GIVEN, AgentSession
@@ -13,9 +16,10 @@ from livekit.agents.llm import ChatContext, FunctionCall, FunctionCallOutput
 from assistant.catalog import Catalog
 from assistant.catalog.agent import AgentSpec
 from assistant.catalog.overrides import Overrides
+from assistant.catalog.tools import McpTool
 from assistant.sessions.item import Item, ToolUse
 from assistant.settings import VendorSettings
-from assistant.worker.agent import results_last
+from assistant.worker.agent import Assistant, results_last
 from assistant.worker.team import Team, current_agent
 from tests.timing import scaled
 from tests.unit.obedient import Obedient, Restless, asked, outputs
@@ -102,6 +106,65 @@ async def test_agents_do_not_hand_a_user_to_and_fro(tmp_path: Path) -> None:
             while not (seen and seen[-1][2]):  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
     assert [wrong for *_, wrong in seen] == [False, False, False, True]
+    await team.close()
+
+
+def outsider(spec: AgentSpec, name: str, *command: str, within_s: float = 30) -> AgentSpec:
+    """An agent that is not of the team, whose tools an MCP server has, and who does not greet."""
+    server = {"type": "mcp", "command": command, "allow": ["find_book"]}
+    tool = McpTool.model_validate_json(json.dumps({**server, "connect_timeout_s": within_s}))
+    changes: dict[str, Any] = {"name": name, "instructions": name, "greeting": None}
+    return spec.model_copy(update=changes | {"team": {}, "tools": (tool,)})
+
+
+async def taken_over(conversation: AgentSession[None], successor: Assistant) -> None:
+    conversation.update_agent(successor)
+    async with asyncio.timeout(scaled(10)):
+        await successor.entered.wait()
+
+
+async def test_who_comes_from_outside_waits_for_no_server(spec: AgentSpec) -> None:
+    """They have the conversation at once, their tools later, and owe an answer until then.
+
+    One whose server hangs keeps neither the next one from taking over, nor the user waiting for
+    words that were called off.
+    """
+    program = str(Path(__file__).with_name("mcp_program.py"))
+    team = Team(spec, VendorSettings(), environ={"PATH": os.environ["PATH"]})
+    team.prepare()
+    await team.equip()
+    async with Obedient() as model, AgentSession[None](llm=model) as conversation:
+        seen = outputs(conversation)
+        await conversation.start(team.begin(None))
+
+        team.adopt(outsider(spec, "stuck", "sleep", "60"))
+        stuck = asyncio.create_task(team.equip())
+        await taken_over(conversation, team.successor("stuck", conversation))
+
+        team.adopt(outsider(spec, "called off", "sleep", "60", within_s=0.5))
+        equipping = asyncio.create_task(team.equip())
+        hushed = team.successor("called off", conversation)
+        await taken_over(conversation, hushed)
+        hushed.hush()
+        await equipping
+        assert conversation.history.messages() == []
+
+        team.adopt(outsider(spec, "librarian", sys.executable, program))
+        # Two commands, one after the other, ask no server twice.
+        both = asyncio.gather(team.equip(), team.equip())
+        librarian = team.successor("librarian", conversation)
+        await taken_over(conversation, librarian)
+        assert librarian.tools == []
+        assert conversation.history.messages() == []
+        owed = asyncio.get_running_loop().create_future()
+        conversation.once("conversation_item_added", owed.set_result)
+        await both
+        assert (await asyncio.wait_for(owed, scaled(10))).item.text_content == "I understand."
+        programs = [each.cmdline() for each in psutil.Process().children()]
+        assert str(programs).count("mcp_program") == 1
+        await asked(conversation, 'call find_book {"title": "Emma"}')
+        assert [(name, wrong) for name, _, wrong in seen] == [("find_book", False)]
+        stuck.cancel()
     await team.close()
 
 

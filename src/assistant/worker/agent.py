@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
     Callable,
     Mapping,
     Sequence,
@@ -30,19 +29,15 @@ def none_made(_text: str) -> None:
     return None
 
 
-async def at_once() -> None:
-    return
-
-
 class Assistant(Agent):
     """One agent of agents.yaml in one conversation.
 
     `said` is what was said before it came in place of a lost one; `before` is the conversation
     that another agent handed over; None for both: it begins, and greets. `facts` are what a
     backend told the model meanwhile. `audio` gives a sentence that was spoken before, None: it must
-    be spoken now. `models` are those of its own, by stage. `equipped` returns when the last of its
-    tools are there; until then it greets, but answers not. `purse`: what it may still use; None:
-    whatever it takes.
+    be spoken now. `models` are those of its own, by stage. `equipped` is set when the last of its
+    tools are there, None: they are; until then it greets, but answers not. `purse`: what it may
+    still use; None: whatever it takes.
     """
 
     def __init__(
@@ -54,7 +49,7 @@ class Assistant(Agent):
         facts: Sequence[Fact] = (),
         tools: Sequence[SdkTool] = (),
         models: Mapping[str, Any] | None = None,
-        equipped: Callable[[], Awaitable[Any]] = at_once,
+        equipped: asyncio.Event | None = None,
         audio: Callable[[str], AsyncIterator[rtc.AudioFrame] | None] = none_made,
         purse: Purse | None = None,
     ) -> None:
@@ -72,7 +67,9 @@ class Assistant(Agent):
         self.title = spec.title
         self._sentence = spec.greeting if said is None else spec.resume_sentence
         self._audio = audio
-        self._wait_until_equipped = equipped
+        self._equipped = equipped
+        #: Somebody else has the conversation.
+        self._relieved = asyncio.Event()
         self._purse = purse
         self._options = spec.llm
         self._consent = consent_owed(spec, said) if before is None else None
@@ -83,7 +80,7 @@ class Assistant(Agent):
         self._go_on = GO_ON if broke_off else NOT_GIVEN
         # Whoever is handed a conversation says something.
         self._owes_answer = owes or (before is not None and not spec.greeting)
-        #: It has the conversation, and its first words are on their way.
+        #: It has the conversation, and its first words are on their way, or wait for its tools.
         self.entered = asyncio.Event()
         #: That the caller is recorded; None: there is nothing to be told.
         self.consent: SpeechHandle | None = None
@@ -96,14 +93,34 @@ class Assistant(Agent):
         if self._sentence:
             audio = self._audio(self._sentence)
             self.session.say(self._sentence, audio=NOT_GIVEN if audio is None else audio)
-        if self._owes_answer:
-            await self._wait_until_equipped()
-            self.session.generate_reply(instructions=self._go_on)
         self.entered.set()
+        if self._owes_answer:
+            await self._tools_are_there()
+        if self._owes_answer:
+            self.session.generate_reply(instructions=self._go_on)
+
+    async def on_exit(self) -> None:
+        self.hush()
+        self._relieved.set()
+
+    def hush(self) -> None:
+        """The answer that it owed when it came is wanted no more, if it has not begun."""
+        self._owes_answer = False
 
     async def on_user_turn_completed(self, turn_ctx: ChatContext, new_message: ChatMessage) -> None:
-        await self._wait_until_equipped()
+        await self._tools_are_there()
         await super().on_user_turn_completed(turn_ctx, new_message)
+
+    async def _tools_are_there(self) -> None:
+        """Return then, or once somebody else has the conversation."""
+        if self._equipped is None or self._equipped.is_set():
+            return
+        waits = [asyncio.create_task(each.wait()) for each in (self._equipped, self._relieved)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
     async def llm_node(
         self, chat_ctx: ChatContext, tools: list[Tool], model_settings: ModelSettings

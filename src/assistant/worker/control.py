@@ -60,6 +60,10 @@ class Control:
         self._position = "0-0"
         #: What was taken account of before the conversation began.
         self._early: list[tuple[Order, Outcome]] = []
+        #: What is still to be carried out; the store holds no more than MAX_WAITING of them.
+        self._orders: asyncio.Queue[Order] = asyncio.Queue()
+        #: An interruption is among them: what is waited for is called off.
+        self._interrupted = asyncio.Event()
         self._writing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         #: Whose patience ends while the user cannot be heard; they are told not to count it.
@@ -110,6 +114,19 @@ class Control:
         for order, outcome in self._early:
             await self._settle(order, outcome)
         await _entered(self._conversation.current_agent)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._read(), name="read commands")
+            while True:
+                await self._carry_out(await self._orders.get())
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._reader.close()
+
+    async def _read(self) -> None:
+        """Beside whatever is carried out, so that an interruption is seen at once."""
         while True:
             try:
                 orders = await self._reader.next(self._position)
@@ -118,13 +135,9 @@ class Control:
                 continue
             for order in orders:
                 self._position = order.entry
-                await self._carry_out(order)
-
-    async def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._reader.close()
+                self._orders.put_nowait(order)
+                if isinstance(order.command, Interrupt) and order.attempt == self._teller.attempt:
+                    self._interrupted.set()
 
     async def _carry_out(self, order: Order) -> None:
         has_waited = order.attempt != self._teller.attempt
@@ -142,6 +155,7 @@ class Control:
                     if told.reply:
                         return
                 case Interrupt():
+                    self._interrupted.clear()
                     await self._stop()
                 case Instruct(instructions=text):
                     self._directed(order)
@@ -183,12 +197,15 @@ class Control:
 
     async def _hand_over(self, order: Order, given: HandOver, *, has_waited: bool) -> None:
         spec = AgentSpec.model_validate_json(given.spec)
-        successor = await self._team.adopt(spec, self._conversation)
+        self._team.adopt(spec)
+        # A server that hangs keeps nobody from taking over, nor the commands behind this one.
+        self._keep_task(self._team.equip(), "equip")
         if has_waited:
-            await self._promises.kept()
+            await self._let_finish()
         else:
             await self._stop()
         self._directed(order)
+        successor = self._team.successor(spec.name, self._conversation)
         self._conversation.update_agent(successor)
         async with asyncio.timeout(ENTER_TIMEOUT_S):
             await successor.entered.wait()
@@ -198,7 +215,7 @@ class Control:
             self._mute_user(muted=mute.muted)
             return
         if mute.muted and has_waited:
-            await self._promises.kept()
+            await self._let_finish()
         if mute.muted:
             # The record has what was heard: so it ends before the voice is taken away.
             await self._stop()
@@ -209,6 +226,18 @@ class Control:
         for silence in self.silences:
             silence.changed("muted", busy=muted)
 
+    async def _let_finish(self) -> None:
+        """Wait for the words that were ordered before, unless they are interrupted."""
+        said = asyncio.create_task(self._promises.kept(), name="said")
+        interrupted = asyncio.create_task(self._interrupted.wait(), name="interrupted")
+        try:
+            await asyncio.wait((said, interrupted), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            said.cancel()
+            interrupted.cancel()
+        if self._interrupted.is_set():
+            await self._stop()
+
     async def _stop(self) -> None:
         """Nothing is heard of the agent any more, once what the law wants said is said."""
         agent = self._conversation.current_agent
@@ -218,6 +247,8 @@ class Control:
                 async with asyncio.timeout(CONSENT_TIMEOUT_S):
                     await consent.wait_for_playout()
         self.hush()
+        if isinstance(agent, Assistant):
+            agent.hush()
         stopped = self._conversation.interrupt(force=True)
         await asyncio.wait((stopped,), timeout=STOP_TIMEOUT_S)
 
@@ -228,10 +259,10 @@ class Control:
 
     def _begun(self, order: Order, outcome: Outcome) -> None:
         """Words are heard, or never will be."""
-        self._keep_task(self._settle(order, outcome))
+        self._keep_task(self._settle(order, outcome), "settle command")
 
-    def _keep_task(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="settle command")
+    def _keep_task(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from livekit import rtc
@@ -19,6 +20,21 @@ from assistant.worker.stages import Stages
 from assistant.worker.tools.allowance import Allowance
 from assistant.worker.tools.calling import SdkTool
 from assistant.worker.tools.toolbox import Toolbox
+
+
+@dataclass
+class _Kit:
+    """The tools of one entry of agents.yaml.
+
+    `agents` got what was there of them, and get the rest once they are `whole`: when its MCP
+    servers have answered, or did not in their time.
+    """
+
+    spec: AgentSpec
+    tools: list[SdkTool]
+    agents: list[Assistant] = field(default_factory=list)
+    is_asked_for: bool = False
+    whole: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Team:
@@ -49,10 +65,8 @@ class Team:
         self._built = built
         self._purse = purse
         self._toolbox = Toolbox(environ, Allowance(spec.tool_limits, said))
-        self._tools: dict[str, list[SdkTool]] = {}
+        self._kits: dict[str, _Kit] = {}
         self._models: dict[str, Stages] = {}
-        self._agents: list[Assistant] = []
-        self._all_there = asyncio.Event()
 
     def prepare(self) -> None:
         """Build everybody's tools but those of MCP servers, which `equip` asks.
@@ -61,27 +75,23 @@ class Team:
             ToolUnusableError: a Python function cannot be imported.
         """
         for name, spec in self._specs.items():
-            self._tools[name] = self._toolbox.own(spec, self._successor)
+            self._kits[name] = self._kit(spec)
 
     async def equip(self) -> None:
         """Add the tools of MCP servers, also for agents that talk already; never raises.
 
         Not in `prepare`, since a program takes a second to start, and a server that hangs as
-        long as it may: nobody shall wait for a greeting so long.
+        long as it may: nobody shall wait for a greeting so long. Once more after `adopt`.
         """
-        try:
-            offered = await asyncio.gather(*map(self._toolbox.connect, self._specs.values()))
-            for name, tools in zip(self._specs, offered, strict=True):
-                self._tools[name] += tools
-            for agent in self._agents:
-                if self._tools[agent.id] != agent.tools:
-                    await agent.update_tools(list(self._tools[agent.id]))
-        finally:
-            self._all_there.set()
+        kits = [kit for kit in self._kits.values() if not kit.is_asked_for]
+        for kit in kits:
+            kit.is_asked_for = True
+        await asyncio.gather(*map(self._complete, kits))
 
     async def equipped(self) -> None:
-        """Return once `equip` is done."""
-        await self._all_there.wait()
+        """Return once every server that was asked has answered."""
+        for kit in tuple(self._kits.values()):
+            await kit.whole.wait()
 
     def begin(self, said: Sequence[Item] | None) -> Assistant:
         """The agent that talks now; `said` as in Assistant.
@@ -98,32 +108,43 @@ class Team:
         }
         return self._agent(spec.model_copy(update=session_wide), said=said)
 
-    async def adopt(self, spec: AgentSpec, conversation: AgentSession[Any]) -> Assistant:
-        """An agent from outside, with all those that it may hand over to, to take over now.
+    def adopt(self, spec: AgentSpec) -> None:
+        """Take in an agent from outside, with all those that it may hand over to.
 
         Raises:
             ToolUnusableError, MissingExtraError: this worker cannot run it.
         """
-        await self.equipped()
         known = self._specs.get(spec.name)
         new = {
             name: one
             for name, one in {**spec.team, spec.name: spec}.items()
             if name not in self._specs or (name == spec.name and spec != known)
         }
-        own = {name: self._toolbox.own(one, self._successor) for name, one in new.items()}
-        offered = await asyncio.gather(*map(self._toolbox.connect, new.values()))
-        for (name, one), tools in zip(new.items(), offered, strict=True):
-            self._tools[name] = [*own[name], *tools]
-            self._specs[name] = one
+        kits = {name: self._kit(one) for name, one in new.items()}
+        for name in new:
             self._models.pop(name, None)
-        return self._successor(spec.name, conversation)
+        self._own_models(spec)
+        self._specs |= new
+        self._kits |= kits
+
+    def successor(self, name: str, conversation: AgentSession[Any]) -> Assistant:
+        """Whom the conversation is handed to."""
+        return self._agent(self._specs[name], before=conversation)
 
     async def close(self) -> None:
         await self._toolbox.close()
 
-    def _successor(self, name: str, conversation: AgentSession[Any]) -> Assistant:
-        return self._agent(self._specs[name], before=conversation)
+    def _kit(self, spec: AgentSpec) -> _Kit:
+        return _Kit(spec, self._toolbox.own(spec, self.successor))
+
+    async def _complete(self, kit: _Kit) -> None:
+        try:
+            kit.tools += await self._toolbox.connect(kit.spec)
+            for agent in kit.agents:
+                if kit.tools != agent.tools:
+                    await agent.update_tools(list(kit.tools))
+        finally:
+            kit.whole.set()
 
     def _agent(
         self,
@@ -133,19 +154,20 @@ class Team:
         before: AgentSession[Any] | None = None,
     ) -> Assistant:
         words = self.direction.instructions.get(spec.name, spec.instructions)
+        kit = self._kits[spec.name]
         agent = Assistant(
             spec.model_copy(update={"instructions": words}),
             said=said,
             before=None if before is None else before.history,
             facts=self.direction.facts,
-            tools=self._tools[spec.name],
-            equipped=self.equipped,
+            tools=kit.tools,
+            equipped=kit.whole,
             audio=self._audio if spec.tts == self._first.tts else none_made,
             models=stages.models(self._own_models(spec)),
             purse=self._purse,
         )
-        if not self._all_there.is_set():
-            self._agents.append(agent)
+        if not kit.whole.is_set():
+            kit.agents.append(agent)
         return agent
 
     def _own_models(self, spec: AgentSpec) -> Stages:
