@@ -9,6 +9,7 @@ from collections.abc import Callable
 from assistant import log
 from assistant.catalog import CatalogInForce, Overrides, UnknownAgentError
 from assistant.catalog.agent import AgentSpec
+from assistant.catalog.keyterms import with_keyterms
 from assistant.sessions.command import Command, HandOver, Outcome
 from assistant.sessions.errors import SessionNotFoundError
 from assistant.sessions.events import ControlSettled
@@ -116,6 +117,7 @@ class LiveControl:
             spec = self._catalogs.now.resolve(Overrides.model_validate(wanted))
         except UnknownAgentError as error:
             raise NoSuchSuccessorError(error.name, error.known) from None
+        spec = with_keyterms(spec, session.config.get("keyterms") or ())
         return HandOver(agent=name, spec=spec.model_dump_json())
 
     async def _settled(self, listener: Listener, command_id: str) -> Outcome | None:

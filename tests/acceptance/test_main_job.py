@@ -1,6 +1,7 @@
 """The main job: a caller's speech goes through everything, and the spoken answer comes back."""
 
 import asyncio
+import json
 import re
 import time
 import uuid
@@ -92,13 +93,14 @@ async def test_two_callers_at_once_each_get_their_own_answer(system: System) -> 
 
 
 async def test_overrides_reach_the_vendors(system: System) -> None:
-    """Agent, voice, prompt and greeting of one start are what the vendors are sent."""
+    """Agent, voice, prompt, greeting and words of one start are what the vendors are sent."""
     marker = uuid.uuid4().hex[:8]
     config = {
         "agent": "concierge",
         "voice": "inworld-male-2",
         "systemPrompt": f"You are a test. Marker {marker}.",
         "greeting": f"Greetings from test {marker}.",
+        "keyterms": [marker],
     }
     async with system.service() as service:
         report = await run_call(service, [await speak(THE_TIME.text)], config=config)
@@ -112,6 +114,9 @@ async def test_overrides_reach_the_vendors(system: System) -> None:
     greeting = [entry for entry in spoken if marker in str(entry)]
     assert greeting, "the greeting did not reach text to speech"
     assert "Mark" in str(spoken)
+    connects = await system.vendor_requests("assemblyai", "connect")
+    (heard,) = [each["keyterms_prompt"] for each in connects if marker in str(each)]
+    assert json.loads(heard)[:2] == [marker, "Harbour Hotel"]
 
     async with system.http() as client:
         shown = (await client.get(f"/api/sessions/{report.session_id}")).json()

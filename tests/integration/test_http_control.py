@@ -146,11 +146,11 @@ def test_refusals_have_names(stack: Stack) -> None:
         http.post("/api/session/end", json={"sessionId": session_id})
         for name, body in {**GOOD, "interrupt": {}}.items():
             refused(http.post(f"{base}/{name}", json=body), 409, "session_over")
-        # Whoever is named in the metadata can be helped by name.
+        # Whoever is named in the metadata can be helped by name, and is heard by whoever comes.
         named = {
             "sessionId": new_id(),
             "userId": "u",
-            "config": {"metadata": {"user_name": "Ada"}, "maxCost": 5},
+            "config": {"metadata": {"user_name": "Ada"}, "maxCost": 5, "keyterms": ["Lovelace"]},
         }
         assert http.post("/api/session/start", json=named).status_code == 200
         path = f"/api/sessions/{named['sessionId']}/agent"
@@ -160,6 +160,7 @@ def test_refusals_have_names(stack: Stack) -> None:
         assert "dear-model" in refused(unknown, 422, "override_not_allowed")["detail"]
     rows = stack.redis.xrange(keys.session_commands(str(named["sessionId"])))
     assert "You help Ada." in rows[0][1]["command"]
+    assert "Lovelace" in rows[0][1]["command"]
 
 
 def test_without_redis_nothing_is_promised(stack: Stack) -> None:

@@ -287,7 +287,8 @@ MISTAKES: list[tuple[tuple[str, str], list[str]]] = [
         [
             (
                 "18: agents.helper.public.fields[0]: expected one of 'systemPrompt', 'greeting', "
-                "'language', 'metadata', 'maxDuration', 'maxTokens', 'maxCost', 'record', "
+                "'language', 'keyterms', 'metadata', 'maxDuration', 'maxTokens', 'maxCost', "
+                "'record', "
                 "got 'lang'; did you mean 'language'?"
             )
         ],

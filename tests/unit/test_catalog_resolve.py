@@ -189,6 +189,7 @@ def test_unknown_voice(catalog: Catalog) -> None:
         ("helper", "language", "de"),
         ("open", "voice", "her"),
         ("open", "metadata", {}),
+        ("open", "keyterms", ["Emma"]),
         ("open", "maxDuration", 1),
     ],
 )
@@ -219,6 +220,41 @@ def test_language_that_the_model_cannot_hear(catalog: Catalog) -> None:
     assert str(caught.value) == (
         "'language' is refused by agent 'internal': "
         "stt.model 'universal-streaming-english' understands English only, got 'de'"
+    )
+
+
+def test_words_of_one_session(tmp_path: Path) -> None:
+    """They go before the agent's own, to all who may have the conversation and can be told any.
+
+    They are bounded as the vendor's; a recognizer that takes none is refused by name.
+    """
+    transfer = "    tools: [{type: transfer, to: {open: Always., internal: Never.}}]\n"
+    stt = (
+        "    stt: {provider: assemblyai, keyterms: [Harbour, Emma]}\n"
+        "    fallbacks: {stt: [{provider: deepgram, keyterms: [Pier]},"
+        " {provider: deepgram, model: nova-2}]}\n"
+    )
+    text = FILE.replace("    stt: {provider: assemblyai}\n", stt + transfer, 1)
+    old = "{provider: assemblyai, model: universal-streaming-english}"
+    text = text.replace(old, "{provider: deepgram, model: nova-2}")
+    (tmp_path / "agents.yaml").write_text(text, encoding="utf-8")
+    catalog = Catalog.load(tmp_path / "agents.yaml")
+    assert catalog.resolve(wishes(keyterms=[])) == catalog.resolve(wishes())
+
+    spec = catalog.resolve(wishes(keyterms=["Emma", "Zoë"]))
+    first, *others = (spec.stt, *spec.fallbacks.stt)
+    assert first.keyterms == ("Emma", "Zoë", "Harbour")
+    assert [stt.keyterms for stt in others] == [("Emma", "Zoë", "Pier"), ()]
+    assert spec.team["open"].stt.keyterms == ("Emma", "Zoë")
+    assert spec.team["internal"].stt.keyterms == ()
+    assert AgentSpec.model_validate_json(spec.model_dump_json()) == spec
+
+    many = [f"word {n}" for n in range(99)]
+    assert catalog.resolve(wishes(keyterms=many)).stt.keyterms == (*many, "Harbour")
+    with pytest.raises(OverrideNotAllowedError) as caught:
+        catalog.resolve(wishes(agent="internal", keyterms=["Emma"]))
+    assert str(caught.value) == (
+        "'keyterms' is refused by agent 'internal': its recognizer, deepgram nova-2, takes none"
     )
 
 
@@ -260,6 +296,15 @@ def test_required_environment(catalog: Catalog) -> None:
             (("systemPrompt",), "must be at most 16384 bytes of UTF-8, got 16386", None),
         ),
         ({"voice": 7}, (("voice",), "expected text, got 7", None)),
+        ({"keyterms": "Emma"}, (("keyterms",), "expected a list, got 'Emma'", None)),
+        (
+            {"keyterms": ["x" * 51]},
+            (("keyterms", 0), "must be at most 50 characters, got 51", None),
+        ),
+        (
+            {"keyterms": ["x"] * 101},
+            (("keyterms",), "must have at most 100 entries, got 101", None),
+        ),
         ({"maxDuration": 0}, (("maxDuration",), "must be greater than 0, got 0", None)),
         ({"maxDuration": "60"}, (("maxDuration",), "expected a number, got '60'", None)),
         ({"maxDuration": True}, (("maxDuration",), "expected a number, got true", None)),

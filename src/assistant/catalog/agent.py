@@ -41,6 +41,7 @@ PublicField = Literal[
     "systemPrompt",
     "greeting",
     "language",
+    "keyterms",
     "metadata",
     "maxDuration",
     "maxTokens",
@@ -103,10 +104,11 @@ class Public(Frozen):
     """Whether the talk page offers the agent. If not, a page must know its name."""
     voices: Annotated[tuple[VoiceName, ...], Field(max_length=100)] = ()
     """The voices that a page may choose from, by their names in `voices`. Empty: none."""
-    fields: Annotated[tuple[PublicField, ...], Field(max_length=8)] = ()
+    fields: Annotated[tuple[PublicField, ...], Field(max_length=9)] = ()
     """What else of `config` a page may set. `systemPrompt` lets every visitor use the agent's
     model for anything; `maxDuration`, `maxTokens` and `maxCost` let them lower the session's own
-    bounds, never raise them; `record` lets them have less written down, never more."""
+    bounds, never raise them; `record` lets them have less written down, never more; `keyterms`
+    lets them name words to listen for."""
 
 
 class AgentSettings(Frozen):

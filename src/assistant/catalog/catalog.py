@@ -28,6 +28,7 @@ from assistant.catalog.errors import (
 )
 from assistant.catalog.explain import Finding, explain
 from assistant.catalog.fields import AgentName, Frozen
+from assistant.catalog.keyterms import with_keyterms
 from assistant.catalog.overrides import Overrides
 from assistant.catalog.prices import Prices
 from assistant.catalog.privacy import is_more
@@ -194,6 +195,9 @@ class Catalog:
             reason = agent.stt.cannot_hear(overrides.language)
             if reason is not None:
                 raise OverrideNotAllowedError("language", name, reason)
+        if overrides.keyterms and not agent.stt.takes_keyterms:
+            reason = f"its recognizer, {agent.stt.provider} {agent.stt.model}, takes none"
+            raise OverrideNotAllowedError("keyterms", name, reason)
         spec = _decide(name, agent, self.voices, voice=overrides.voice, language=overrides.language)
         limits = spec.limits.model_copy(
             update={"max_duration_s": spec.limits.max_duration_s or session_timeout_s}
@@ -202,7 +206,7 @@ class Catalog:
         if public:
             _check_bounds(spec, overrides)
         spec = _with_own_words(_with_own_bounds(spec, overrides), overrides)
-        spec = _with_team(spec, self.agents)
+        spec = with_keyterms(_with_team(spec, self.agents), overrides.keyterms or ())
         self._check_cost(spec, overrides)
         return _filled(spec, overrides)
 

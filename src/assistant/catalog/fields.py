@@ -11,6 +11,8 @@ from pydantic_core import PydanticCustomError
 MAX_INSTRUCTIONS_BYTES = 16 * 1024  # an LLM reads them on every turn: each KiB costs latency
 MAX_GREETING_CHARS = 1000  # about a minute of speech
 MAX_DURATION_S = 86_400.0  # one day; no conversation is longer, and every record must expire
+MAX_KEYTERMS = 100  # AssemblyAI's own bounds, and few enough for Deepgram's
+MAX_KEYTERM_CHARS = 50
 MAX_SHOWN_CHARS = 60  # of a wrong value in a message
 MAX_WAIT_S = 600.0  # how long a slot may be held for a caller who is not there
 
@@ -174,6 +176,10 @@ OptionalSentence = Annotated[Annotated[Greeting, FixedWords] | None, AfterValida
 """The same for words that are no session's own."""
 VariableName = Annotated[str, Field(pattern=VARIABLE_NAME_PATTERN)]
 AgentName = Annotated[str, Field(pattern=AGENT_NAME_PATTERN)]
+Keyterm = Annotated[str, Field(min_length=1, max_length=MAX_KEYTERM_CHARS), AfterValidator(_clean)]
+# A body of the API is validated when it is a list already.
+Keyterms = Annotated[tuple[Keyterm, ...], Field(max_length=MAX_KEYTERMS, strict=False)]
+"""What recognizers are told that callers will say."""
 VoiceName = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_clean)]
 Language = Annotated[str, Field(pattern=LANGUAGE_PATTERN, max_length=35)]
 EnvName = Annotated[str, Field(pattern=ENV_NAME_PATTERN)]

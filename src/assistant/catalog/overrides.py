@@ -15,6 +15,7 @@ from assistant.catalog.fields import (
     Frozen,
     Greeting,
     Instructions,
+    Keyterms,
     Language,
     VoiceName,
     forbidden_character,
@@ -95,6 +96,9 @@ class Overrides(Frozen):
     """What the agent says first. Absent: the agent's own greeting; null or empty: none."""
     language: Language | None = None
     """The language of the conversation, as a BCP-47 tag."""
+    keyterms: Keyterms | None = None
+    """Words that the caller is likely to say: names, products. At most 100 of 50 characters; they
+    go before the agent's own, and with those are no more than 100."""
     metadata: Metadata | None = None
     """The caller's own facts: at most 32 entries of text, numbers, true or false, 8 KiB in all."""
     max_duration: DurationSeconds | None = None

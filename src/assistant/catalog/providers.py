@@ -9,15 +9,17 @@ Source: constructors of livekit-plugins-assemblyai, -cartesia, -deepgram, -groq,
 -inworld 1.8.9.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, JsonValue, model_validator
 
 from assistant.catalog.fields import (
+    MAX_KEYTERMS,
     EnvName,
     Frozen,
     HttpUrl,
+    Keyterms,
     Language,
     PositiveShare,
     Share,
@@ -81,6 +83,21 @@ class SpeechToTextOptions(ProviderOptions):
         """Why these options do not fit that language; None: they do."""
         return None
 
+    @property
+    def takes_keyterms(self) -> bool:
+        """Whether it can be told words that the caller is likely to say."""
+        return False
+
+    def expecting(self, words: Sequence[str]) -> Self:
+        """These options with words of one session before their own, where the vendor takes any.
+
+        What is beyond the vendor's bound is left out.
+        """
+        if not self.takes_keyterms:
+            return self
+        together = dict.fromkeys((*words, *getattr(self, "keyterms", ())))
+        return self.model_copy(update={"keyterms": tuple(together)[:MAX_KEYTERMS]})
+
 
 class TextToSpeechOptions(ProviderOptions):
     """What every voice's options hold; each vendor's class says more of it."""
@@ -128,9 +145,7 @@ class AssemblyAIOptions(SpeechToTextOptions):
     """Whether interim text keeps coming, about every 3 s, in long turns."""
     interruption_delay_s: Share | None = None
     """Seconds until the first interim text, 0 to 1. Lower: interruptions are noticed sooner."""
-    keyterms: Annotated[
-        tuple[Annotated[Text, Field(min_length=1, max_length=50)], ...], Field(max_length=100)
-    ] = ()
+    keyterms: Keyterms = ()
     """Words that the caller is likely to say: names, products. At most 100 of 50 characters."""
     prompt: Annotated[Text, Field(min_length=1, max_length=1750)] | None = None
     """What the recording is about, to steer the recognition. At most 1750 characters."""
@@ -160,6 +175,10 @@ class AssemblyAIOptions(SpeechToTextOptions):
     @property
     def takes_context(self) -> bool:
         return self.forward_chat_context
+
+    @property
+    def takes_keyterms(self) -> bool:
+        return True
 
     @property
     def steerable(self) -> bool:
@@ -221,9 +240,7 @@ class DeepgramOptions(SpeechToTextOptions):
     utterance_end_s: Annotated[float, Field(ge=1, le=5)] | None = None
     """Seconds without a word until an utterance is over though no silence was heard: for noisy
     lines. None: not asked for."""
-    keyterms: Annotated[
-        tuple[Annotated[Text, Field(min_length=1, max_length=50)], ...], Field(max_length=100)
-    ] = ()
+    keyterms: Keyterms = ()
     """Words that the caller is likely to say: names, products. `nova-3` models only."""
     profanity_filter: bool = False
     """Whether swearwords are replaced by asterisks."""
@@ -246,6 +263,10 @@ class DeepgramOptions(SpeechToTextOptions):
     base_url: HttpUrl | None = None
     """Another endpoint, up to and with `/v1/listen`. None: the vendor's own."""
 
+    @property
+    def takes_keyterms(self) -> bool:
+        return self.model.startswith(_KEYTERM_MODELS)
+
     def hearing(self, language: str, *, asked: bool) -> Self:
         if asked or self.language is None:
             return self.model_copy(update={"language": language})
@@ -253,7 +274,7 @@ class DeepgramOptions(SpeechToTextOptions):
 
     @model_validator(mode="after")
     def _fits_the_model(self) -> Self:
-        if self.keyterms and not self.model.startswith(_KEYTERM_MODELS):
+        if self.keyterms and not self.takes_keyterms:
             raise wrong(f"model '{self.model}' does not take them; nova-3 models do", "keyterms")
         return self
 

@@ -377,6 +377,11 @@ export interface components {
             readonly agent?: string | null;
             /** @description What the agent says first. Absent: the agent's own greeting; null or empty: none. */
             readonly greeting?: string | null;
+            /**
+             * @description Words that the caller is likely to say: names, products. At most 100 of 50 characters; they
+             *     go before the agent's own, and with those are no more than 100.
+             */
+            readonly keyterms?: readonly string[] | null;
             /** @description The language of the conversation, as a BCP-47 tag. */
             readonly language?: string | null;
             /** @description What the session may cost until it is ended; by the rule of `maxDuration`. */
