@@ -496,19 +496,31 @@ async def test_sound_from_before_the_agent_is_not_lost(system: System) -> None:
 async def test_a_waiting_caller_is_told_and_then_let_go(system: System) -> None:
     """No answer comes: the apology is heard though no vendor works, and in the end it says why.
 
-    It was made before anybody called.
+    It was made before anybody called. Of a voice that never worked there is none: it is read.
     """
-    async with system.service() as service, Call(service, config={"agent": "alone"}) as call:
-        await listens(call)
-        await fault(system, kind="stall", service="groq", operation="chat", for_s=60)
-        await fault(system, kind="fail", service="inworld", for_s=60)
-        asked = time.monotonic()
-        await call.caller.type("What is two plus three?")
-        heard = await call.caller.wait_for_speech(ANSWER_S, since=asked)
-        assert heard.started - asked < scaled(DEAD_AIR_S + GRACE_S)
-        assert await end_reason(call) == "no_answer"
-        (entry,) = [e for e in await happened(system, call.session_id) if e["name"] == "dead_air"]
-        assert entry["data"]["apologized"]
+    await fault(system, kind="stall", service="groq", operation="chat", for_s=60)
+    await fault(system, kind="fail", service="inworld", for_s=60)
+
+    async def waits(config: dict[str, str], *, hears: bool) -> None:
+        async with system.service() as service, Call(service, config=config) as call:
+            await listens(call)
+            asked = time.monotonic()
+            await call.caller.type("What is two plus three?")
+            if hears:
+                heard = await call.caller.wait_for_speech(ANSWER_S, since=asked)
+                assert heard.started - asked < scaled(DEAD_AIR_S + GRACE_S)
+            else:
+                await call.caller.wait_for_line("agent", lambda x: x.text == APOLOGY, ANSWER_S)
+                assert not call.caller.sounds
+            assert await end_reason(call) == "no_answer"
+            timeline = await happened(system, call.session_id)
+            (entry,) = [e for e in timeline if e["name"] == "dead_air"]
+            assert entry["data"]["apologized"]
+
+    await asyncio.gather(
+        waits({"agent": "alone"}, hears=True),
+        waits({"agent": "alone", "voice": "inworld-male-2"}, hears=False),
+    )
 
 
 async def sentence_is_made(system: System, agent: str, text: str | None) -> None:

@@ -52,7 +52,7 @@ from assistant.worker.record.reporter import Reporter
 from assistant.worker.record.teller import Teller
 from assistant.worker.record.troubles import Troubles
 from assistant.worker.sessionless import run_without_session
-from assistant.worker.speaking.apology import Apology, SpokenApology, WrittenApology
+from assistant.worker.speaking.apology import Apology, FirstOf, SpokenApology, WrittenApology
 from assistant.worker.speaking.dead_air import DeadAirGuard
 from assistant.worker.speaking.sentences import Sentences
 from assistant.worker.speaking.until_heard import UntilHeard
@@ -374,10 +374,12 @@ class SessionJob:
         sentence = spec.dead_air.sentence
         apology: Apology = WrittenApology(self._ctx.room, sentence)
         if spec.modality != "text":
-            apology = SpokenApology(
+            # Of a voice that could not be reached since it is known, nothing was made ahead.
+            spoken = SpokenApology(
                 self._ctx.room,
                 lambda: None if self._control.agent_is_muted else sentences.frames(sentence),
             )
+            apology = FirstOf(spoken, apology)
             self._keep_running(sentences.make_missing(), "make sentences")
         starving_since = self._ensemble.starving_since if self._ensemble else lambda: None
         self._guard = DeadAirGuard(spec.dead_air, self._teller, apology, starving_since)

@@ -27,6 +27,22 @@ class Apology(Protocol):
         ...
 
 
+class FirstOf:
+    """The first of these that is ready."""
+
+    def __init__(self, *ways: Apology) -> None:
+        self._ways = ways
+
+    def is_ready(self) -> bool:
+        return any(way.is_ready() for way in self._ways)
+
+    async def tell(self, is_waited: Callable[[], bool]) -> None:
+        for way in self._ways:
+            if way.is_ready():
+                await way.tell(is_waited)
+                return
+
+
 class SpokenApology:
     """`frames` gives it ready to be heard; None: it could not be made yet.
 
