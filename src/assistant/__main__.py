@@ -161,10 +161,11 @@ def console(
         raise typer.BadParameter(str(error)) from error
     os.environ.update(plan.environ)  # loopback is exempt from proxies
     # What the conversation's parts tell of themselves would stand between the lines spoken, and
-    # what fails in the SDK is shown there in a line.
+    # what fails in the SDK, or comes late, is shown there in a line.
     if not os.environ.get("ASSISTANT_LOG_LEVEL"):
         logging.getLogger().setLevel(logging.WARNING)
-        logging.getLogger("livekit").setLevel(logging.CRITICAL)
+        for told in ("livekit", "assistant.worker.speaking.dead_air"):
+            logging.getLogger(told).setLevel(logging.CRITICAL)
     from assistant.console.command import Means, run
 
     means = Means(writes=text, wav=tuple(wav or ()), out=out)

@@ -202,7 +202,17 @@ class VendorSettings(SettingsModel):
         return key.get_secret_value() if key else None
 
 
-class WorkerSettings(LiveKitSettings, SessionSettings, LogSettings, VendorSettings):
+class SpeechSettings(VendorSettings):
+    """The vendors, and where speech of theirs is kept."""
+
+    speech_cache: str | None = Field(
+        None,
+        alias="ASSISTANT_SPEECH_CACHE",
+        description="Folder of greetings and apologies made before. Unset: the user's cache.",
+    )
+
+
+class WorkerSettings(LiveKitSettings, SessionSettings, LogSettings, SpeechSettings):
     """What `python -m assistant start` and its job processes read."""
 
     prewarm_pool_size: int = Field(
@@ -262,11 +272,6 @@ class WorkerSettings(LiveKitSettings, SessionSettings, LogSettings, VendorSettin
         alias="ASSISTANT_REDIS_GRACE",
         ge=0,
         description="Seconds that a job keeps its conversation while Redis is away.",
-    )
-    speech_cache: str | None = Field(
-        None,
-        alias="ASSISTANT_SPEECH_CACHE",
-        description="Folder of greetings and apologies made before. Unset: the user's cache.",
     )
     recordings_spool: str | None = Field(
         None,

@@ -29,11 +29,16 @@ class Ran:
 
 
 async def run_command(
-    *args: str, environ: Mapping[str, str], cwd: Path, written: str | None = None
+    *args: str,
+    environ: Mapping[str, str],
+    cwd: Path,
+    written: str | None = None,
+    goes_on: bool = False,
 ) -> Ran:
     """Run a command to its end; one that does not end is killed, and fails the test.
 
-    `written`: what is piped into it; None: it gets no input.
+    `written`: what is piped into it; None: it gets no input. `goes_on`: somebody sits there who
+    might write more.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "assistant", *args),
@@ -45,7 +50,11 @@ async def run_command(
     )
     try:
         async with asyncio.timeout(scaled(COMMAND_WITHIN_S)):
-            out, err = await process.communicate(None if written is None else written.encode())
+            if goes_on and process.stdin is not None:
+                process.stdin.write((written or "").encode())
+                await process.wait()
+            piped = None if goes_on or written is None else written.encode()
+            out, err = await process.communicate(piped)
     except TimeoutError:
         process.kill()
         await process.communicate()

@@ -11,10 +11,12 @@ import pytest
 from assistant.rehearsal.speech import load_wav, speak
 from assistant.rehearsal.waveform import SAMPLE_RATE_HZ, is_audible
 from tests.acceptance.commands import run_command
+from tests.acceptance.system import System
 from tests.acceptance.test_main_job import CLOCK
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+QUESTION = "What is two plus three?"
 OK = 0
 FAILED = 1
 AGENTS = """\
@@ -50,6 +52,32 @@ agents:
     stt: {provider: assemblyai}
     llm: {provider: openai-compatible, base_url: "http://127.0.0.1:9/v1", model: m, max_retries: 0}
     tts: {provider: inworld, voice: Ashley}
+  absent: &quiet
+    title: For whoever falls silent
+    instructions: You wait.
+    stt: {provider: assemblyai}
+    llm: {provider: groq}
+    tts: {provider: inworld, voice: Ashley}
+    away: {prompts: ["Are you there?"], end: true}
+    limits: {user_away_timeout_s: 1}
+  brief:
+    <<: *quiet
+    away: {}
+    limits: {max_duration_s: 4, warning_s: 2, warning_sentence: Our time is almost up.}
+  poor:
+    <<: *quiet
+    away: {}
+    budget: {max_tokens: 1, sentence: That was all.}
+  stuck:
+    <<: *quiet
+    away: {}
+    dead_air: {after_s: 1, end_after_s: 2, sentence: One moment.}
+    llm: {provider: openai-compatible, base_url: "http://127.0.0.1:9/v1", model: m, max_retries: 0}
+  stuck-aloud:
+    <<: *quiet
+    away: {}
+    dead_air: {after_s: 3, end_after_s: 5, sentence: One moment.}
+    llm: {provider: openai-compatible, base_url: "http://127.0.0.1:9/v1", model: m, max_retries: 0}
 """
 
 
@@ -119,3 +147,60 @@ async def test_a_conversation_aloud(environ: dict[str, str], tmp_path: Path) -> 
     # Greeting and answer, and between them the silence in which the question was asked.
     shape = "".join("x" if is_audible(part) else "." for part in tenths)
     assert re.search(r"x{4}.*\.{10}.*x{4}", shape), shape
+
+
+async def test_the_terminal_keeps_company(
+    system: System, environ: dict[str, str], tmp_path: Path
+) -> None:
+    """`away`, `limits`, `budget` and `dead_air` are read, and end the talk, as in a session.
+
+    Aloud, the apology is made ahead and heard, though nobody answers.
+    """
+    vendors = ("GROQ", "ASSEMBLYAI", "INWORLD")
+    shared = [f"ASSISTANT_{vendor}_URL" for vendor in vendors]
+    shared += [f"{vendor}_API_KEY" for vendor in vendors]
+    environ |= {name: system.environ[name] for name in (*shared, "ASSISTANT_SPEECH_CACHE")}
+
+    async def written(agent: str) -> tuple[int, list[str], str]:
+        ran = await run_command(
+            *("console", "--text", "--agent", agent),
+            environ=environ,
+            cwd=tmp_path,
+            written=f"{QUESTION}\n",
+            goes_on=True,
+        )
+        question, *answers = ran.out.splitlines()
+        assert question == f"you: {QUESTION}"
+        return ran.code, answers, ran.err.splitlines()[-1]
+
+    async def aloud() -> None:
+        question, heard = tmp_path / "question.wav", tmp_path / "heard.wav"
+        (await speak(QUESTION)).save_wav(question)
+        ran = await run_command(
+            *("console", "--wav", str(question), "--out", str(heard), "--agent", "stuck-aloud"),
+            environ=environ,
+            cwd=tmp_path,
+        )
+        assert ran.code == FAILED, ran.text
+        assert "the caller is told" in ran.err
+        assert "the conversation broke: no_answer" in ran.err
+        assert load_wav(heard).audible_s() is not None
+
+    answer = "2 plus 3 is 5."
+    expected = {
+        "absent": (OK, [answer, "Are you there?"], "the session ends: user_away"),
+        "brief": (OK, [answer, "Our time is almost up."], "the session ends: max_duration"),
+        "poor": (
+            OK,
+            [answer, "That was all."],
+            "the session ends: budget: its budget is used up: tokens",
+        ),
+        "stuck": (
+            FAILED,
+            ["One moment."],
+            "the conversation broke: no_answer: the caller waited 2 s for an answer",
+        ),
+    }
+    *results, _ = await asyncio.gather(*map(written, expected), aloud())
+    for (agent, (code, words, end)), result in zip(expected.items(), results, strict=True):
+        assert result == (code, [f"{agent}: {line}" for line in words], end)

@@ -15,10 +15,12 @@ import pytest
 from livekit import rtc
 
 from assistant.catalog import Catalog
+from assistant.console.apologies import PlayedApology
 from assistant.console.errors import NoSoundError, NotInConsoleError, WishError
 from assistant.console.keyboard import Keyboard
 from assistant.console.line import FRAME_SAMPLES, MAX_AHEAD_SAMPLES, RATE_HZ, Line, Mouth
 from assistant.console.plan import Plan, plan
+from assistant.console.screen import Screen
 from assistant.console.sound_card import SoundCard
 from assistant.errors import SettingsError
 from tests.timing import scaled
@@ -189,6 +191,40 @@ async def test_an_interruption_ends_an_utterance_where_it_was(complete: bool) ->
     mouth.take(FRAME_SAMPLES)
     await asyncio.sleep(0)
     assert played.ended == [(0.01, True), (0.01, False)]
+
+
+async def test_an_apology_is_heard_beside_the_answer() -> None:
+    """It goes over whatever the mouth says, at its own rate, and stops when nobody waits."""
+    line = Line()
+    sound = np.full(480, 20_000, dtype=np.int16)
+    apology = PlayedApology(line.aside, lambda: [rtc.AudioFrame(sound.tobytes(), 48_000, 1, 480)])
+    waited = True
+    telling = asyncio.create_task(apology.tell(lambda: waited))
+    await asyncio.sleep(0)
+    await line.mouth.capture_frame(frame(0.01, level=20_000))
+    silence = np.zeros(FRAME_SAMPLES, dtype=np.int16)
+    assert (line.exchange(silence[:10]) == np.iinfo(np.int16).max).all()
+    assert line.exchange(silence[:100]).any()
+    waited = False
+    await asyncio.wait_for(telling, scaled(5))
+    line.mouth.clear_buffer()
+    assert not line.exchange(silence).any()
+
+
+def test_what_comes_between_leaves_the_prompt_last(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whoever sits there sees that it is still their turn."""
+    screen = Screen(echoes=False)
+    screen.prompt()
+    screen.words("a", " Are you")
+    screen.words("a", " there?")
+    screen.end_line()
+    screen.sentence("a", "One moment.")
+    screen.user("Yes.")
+    screen.words("a", "Good.")
+    screen.prompt()
+    screen.asks_no_more()
+    said = ["you: ", "a: Are you there?", "you: ", "a: One moment.", "you: a: Good.", "you: "]
+    assert capsys.readouterr().out.splitlines() == said
 
 
 async def test_a_voice_that_is_far_ahead_waits() -> None:

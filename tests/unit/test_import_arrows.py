@@ -29,6 +29,7 @@ ARROWS = {
     "assistant.local_stack": LIGHT,
     "assistant.console": (
         "assistant.worker",
+        "assistant.sessions",
         "assistant.catalog",
         "assistant.local_stack",
         "assistant.rehearsal",

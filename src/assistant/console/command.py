@@ -5,7 +5,7 @@ import contextlib
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from assistant.console.wav_device import WavDevice
 from assistant.local_stack.parts import stand_ins_part
 from assistant.local_stack.supervisor import Supervisor
 from assistant.rehearsal.speech import Speech, load_wav
-from assistant.settings import VendorSettings, read
+from assistant.settings import SpeechSettings, read
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -68,9 +68,8 @@ async def run(plan: Plan, means: Means) -> int:
 async def _converse(
     plan: Plan, means: Means, speeches: list[Speech], card: SoundCard | None, screen: Screen
 ) -> int:
-    vendors = read(VendorSettings, plan.environ)
     line = Line()
-    async with _stand_ins(plan, screen), contextlib.AsyncExitStack() as devices:
+    async with _stand_ins(plan, screen) as environ, contextlib.AsyncExitStack() as devices:
         device = None
         if speeches:
             device = await devices.enter_async_context(_running(WavDevice(line)))
@@ -81,7 +80,8 @@ async def _converse(
             )
         elif sys.stdin.isatty():
             screen.note("write a line; Ctrl-D or /quit ends")
-        async with talking(plan.spec, plan.environ, vendors, screen, line) as talk:
+        settings = read(SpeechSettings, environ)
+        async with talking(plan, environ, settings, screen, line) as talk:
             if device is not None:
                 code = await _play(talk, device, speeches, screen)
             elif card is not None:
@@ -110,6 +110,7 @@ async def _type(talk: Talk, screen: Screen) -> int:
         screen.user(text)
         if not await talk.write(text):
             code = EXIT_FAILED
+    screen.asks_no_more()
     return code
 
 
@@ -152,14 +153,18 @@ async def _running(device: WavDevice) -> AsyncIterator[WavDevice]:
 
 
 @contextlib.asynccontextmanager
-async def _stand_ins(plan: Plan, screen: Screen) -> AsyncIterator[None]:
-    """The vendors without a key, on loopback; nothing where all have one."""
+async def _stand_ins(plan: Plan, screen: Screen) -> AsyncIterator[Mapping[str, str]]:
+    """The vendors without a key, on loopback; nothing where all have one.
+
+    Gives the environment. What a stand-in's voice says is kept nowhere.
+    """
     if not plan.stand_ins:
-        yield
+        yield plan.environ
         return
     names = ", ".join(f"{vendor.name} ({vendor.role})" for vendor in plan.stand_ins)
     screen.note(f"stand-ins for {names}")
     with tempfile.TemporaryDirectory(prefix="assistant-console-") as folder:
         async with Supervisor(Path(folder)) as supervisor:
             await supervisor.start(stand_ins_part(port=plan.port, env=plan.environ))
-            yield
+            own_cache = {"ASSISTANT_SPEECH_CACHE": folder} if plan.voice_is_stand_in else {}
+            yield {**plan.environ, **own_cache}

@@ -143,10 +143,42 @@ class Mouth(io.AudioOutput):
         self.on_playback_finished(playback_position=taken / RATE_HZ, interrupted=interrupted)
 
 
+class Aside:
+    """What is played beside what the agent says."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: Samples = np.zeros(0, dtype=np.int16)
+
+    @property
+    def is_playing(self) -> bool:
+        return bool(self._waiting.size)
+
+    def put(self, samples: Samples) -> None:
+        with self._lock:
+            self._waiting = np.concatenate((self._waiting, samples))
+
+    def clear(self) -> None:
+        with self._lock:
+            self._waiting = self._waiting[:0]
+
+    def over(self, played: Samples) -> Samples:
+        """Both together; from any thread."""
+        with self._lock:
+            part, self._waiting = self._waiting[: played.size], self._waiting[played.size :]
+        if not part.size:
+            return played
+        both = played.astype(np.int32)
+        both[: part.size] += part
+        loudest = np.iinfo(np.int16)
+        return both.clip(loudest.min, loudest.max).astype(np.int16)
+
+
 class Line:
     """Ear and mouth together; make it where the loop runs."""
 
     def __init__(self) -> None:
+        self.aside = Aside()
         self.ear = Ear()
         self.mouth = Mouth()
         self._loop = asyncio.get_running_loop()
@@ -155,4 +187,4 @@ class Line:
         """Give what was heard for as much to play; from any thread."""
         frame = rtc.AudioFrame(heard.astype("<i2").tobytes(), RATE_HZ, 1, heard.size)
         self._loop.call_soon_threadsafe(self.ear.put, frame)
-        return self.mouth.take(heard.size)
+        return self.aside.over(self.mouth.take(heard.size))

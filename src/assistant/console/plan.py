@@ -13,6 +13,7 @@ from assistant.catalog.environment import EnvRequirement, required_environment
 from assistant.catalog.errors import OverrideError
 from assistant.catalog.explain import explain
 from assistant.catalog.overrides import Overrides
+from assistant.catalog.prices import Prices
 from assistant.catalog.turns import TextTurnDetection
 from assistant.console.errors import NotInConsoleError, WishError
 from assistant.errors import SettingProblem, SettingsError
@@ -29,12 +30,20 @@ _OPTIONS = {"agent": "agent", "voice": "voice", "metadata": "metadata"}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`environ` is this process's with the addresses of the stand-ins, which listen at `port`."""
+    """`environ` is this process's with the addresses of the stand-ins, which listen at `port`.
+
+    `prices` as in agents.yaml; None: it has none.
+    """
 
     spec: AgentSpec
     stand_ins: tuple[Vendor, ...]
     port: int
     environ: Mapping[str, str]
+    prices: Prices | None
+
+    @property
+    def voice_is_stand_in(self) -> bool:
+        return any(vendor.name == self.spec.tts.provider for vendor in self.stand_ins)
 
 
 def plan(
@@ -67,7 +76,7 @@ def plan(
     stand_ins = tuple(vendor for vendor in choices.stand_ins if names & set(vendor.key_names))
     complete = {**reaching_loopback(ours), **vendor_environ(ours, choices, port)}
     _check_keys(needed, complete)
-    return Plan(spec, stand_ins, port, complete)
+    return Plan(spec, stand_ins, port, complete, catalog.prices)
 
 
 def _resolved(

@@ -1,8 +1,9 @@
 """One conversation without a room, made of the parts that a job makes it of."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from livekit.agents import (
     AgentSession,
@@ -22,11 +23,21 @@ from livekit.agents.voice.run_result import RunResult
 from livekit.agents.voice.transcription import TranscriptSynchronizer
 
 from assistant.catalog.agent import AgentSpec
+from assistant.console.apologies import PlayedApology, ShownApology
+from assistant.console.limits import limits
 from assistant.console.line import Line
+from assistant.console.plan import Plan
 from assistant.console.screen import Screen
-from assistant.settings import VendorSettings
+from assistant.console.terminal import Terminal
+from assistant.sessions.record import Reason
+from assistant.settings import SpeechSettings
 from assistant.worker import pipeline, stages
+from assistant.worker.company import Company
 from assistant.worker.ensemble import Ensemble
+from assistant.worker.limits.purse import Purse
+from assistant.worker.limits.spending import Spending
+from assistant.worker.speaking.apology import Apology
+from assistant.worker.speaking.sentences import Sentences
 from assistant.worker.team import Team
 
 # The agent may fall silent between two sentences, and before the answer of a tool.
@@ -112,6 +123,33 @@ class Talk:
         conversation = self.conversation
         return conversation.agent_state == "listening" and conversation.user_state != "speaking"
 
+    def end(self, reason: Reason, detail: str | None) -> None:
+        """A limit of the agent's ends it, as it would end a session."""
+        words = f"{reason}: {detail}" if detail else str(reason)
+        if reason is Reason.NO_ANSWER:
+            self.error = words
+        else:
+            self._screen.note(f"the session ends: {words}")
+        self.conversation.shutdown(drain=False)
+
+    @asynccontextmanager
+    async def beside(self, *works: tuple[str, Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+        """Run all of that, each under its name; one that fails is told, and the others go on."""
+        tasks = [asyncio.create_task(work, name=name) for name, work in works]
+        for task in tasks:
+            task.add_done_callback(self._on_part_ended)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _on_part_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._screen.note(f"{task.get_name()} failed: {_words(error)}", style="red")
+
     def _on_item(self, event: ConversationItemAddedEvent) -> None:
         item = event.item
         if isinstance(item, AgentHandoff):
@@ -168,31 +206,42 @@ class _Words(io.TextOutput):
 
 @asynccontextmanager
 async def talking(
-    spec: AgentSpec, environ: Mapping[str, str], vendors: VendorSettings, screen: Screen, line: Line
+    plan: Plan,
+    environ: Mapping[str, str],
+    settings: SpeechSettings,
+    screen: Screen,
+    line: Line,
 ) -> AsyncIterator[Talk]:
     """The conversation, from its greeting on; both sides write if the agent's modality says so."""
+    spec = plan.spec
     async with http_context.open():
-        built = stages.build(spec, vendors)
+        built = stages.build(spec, settings)
         conversation = pipeline.build(spec, built)
         talk = Talk(conversation, screen)
         ensemble = Ensemble(conversation)
         ensemble.join(built)
-        team = Team(spec, vendors, built=ensemble.join, environ=environ)
+        sentences = Sentences(spec, settings, stages.models(built).get("tts"))
+        purse = _purse(plan, conversation)
+        team = Team(
+            spec, settings, audio=sentences.audio, built=ensemble.join, environ=environ, purse=purse
+        )
+        terminal = Terminal(screen, talk.end)
+        company = Company(
+            spec, terminal, _apology(talk, line, screen, sentences, spec), ensemble.starving_since
+        )
         try:
             team.prepare()
             await team.equip()
-            words = _Words(conversation, screen)
-            if spec.modality == "text":
-                conversation.output.transcription = words
-            else:
-                together = TranscriptSynchronizer(
-                    next_in_chain_audio=line.mouth, next_in_chain_text=words
-                )
-                conversation.input.audio = line.ear
-                conversation.output.audio = together.audio_output
-                conversation.output.transcription = together.text_output
+            company.follow(conversation)
+            _connect(conversation, spec, line, _Words(conversation, screen))
             await conversation.start(team.begin(None), capture_run=True, record=False)
-            yield talk
+            async with talk.beside(
+                ("dead air", company.guard.watch()),
+                ("sentences", sentences.make_missing()),
+                *company.watches(),
+                *limits(spec, conversation, terminal, sentences, purse),
+            ):
+                yield talk
         finally:
             await conversation.aclose()
             await team.close()
@@ -200,6 +249,37 @@ async def talking(
             for stage in built:
                 for _, model in stage.vendors:
                     await model.aclose()
+
+
+def _connect(
+    conversation: AgentSession[None], spec: AgentSpec, line: Line, words: io.TextOutput
+) -> None:
+    """With the screen, and where somebody speaks with the line to their device."""
+    if spec.modality == "text":
+        conversation.output.transcription = words
+        return
+    together = TranscriptSynchronizer(next_in_chain_audio=line.mouth, next_in_chain_text=words)
+    conversation.input.audio = line.ear
+    conversation.output.audio = together.audio_output
+    conversation.output.transcription = together.text_output
+
+
+def _purse(plan: Plan, conversation: AgentSession[None]) -> Purse | None:
+    """As a job has it, but that nothing was used before."""
+    if not plan.spec.budget.is_set:
+        return None
+    spending = Spending(lambda _spent: None, plan.spec, plan.prices)
+    spending.follow(conversation)
+    return Purse(plan.spec.budget, plan.prices, spent=spending.so_far)
+
+
+def _apology(
+    talk: Talk, line: Line, screen: Screen, sentences: Sentences, spec: AgentSpec
+) -> Apology:
+    sentence = spec.dead_air.sentence
+    if spec.modality == "text":
+        return ShownApology(sentence, lambda text: screen.sentence(talk.agent, text))
+    return PlayedApology(line.aside, lambda: sentences.frames(sentence))
 
 
 async def _all_of(run: RunResult[None]) -> None:

@@ -32,13 +32,12 @@ from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.words import WordsChannel
 from assistant.sessions.usage import Spent, together
 from assistant.worker import pipeline, prompt_signals, stages
+from assistant.worker.company import Company
 from assistant.worker.control import Control
 from assistant.worker.ensemble import Ensemble
 from assistant.worker.fence import SUPERSEDED, Fence
 from assistant.worker.hearing.early_streams import EarlyStreams
 from assistant.worker.introduction import Introduction
-from assistant.worker.limits.away import AwayPrompts
-from assistant.worker.limits.inactivity import Inactivity
 from assistant.worker.limits.last_words import last_words
 from assistant.worker.limits.purse import Purse
 from assistant.worker.limits.spending import Spending
@@ -360,11 +359,6 @@ class SessionJob:
         )
         self._books.follow(conversation)
         conversation.on("close", self._on_close)
-        if spec.limits.inactivity_timeout_s is not None:
-            inactivity = Inactivity(timeout_s=spec.limits.inactivity_timeout_s)
-            inactivity.follow(conversation)
-            self._control.silences.append(inactivity)
-            self._keep_running(self._end_when_inactive(inactivity), "inactivity")
         return self._books
 
     def _keep_company(
@@ -382,21 +376,14 @@ class SessionJob:
             apology = FirstOf(spoken, apology)
             self._keep_running(sentences.make_missing(), "make sentences")
         starving_since = self._ensemble.starving_since if self._ensemble else lambda: None
-        self._guard = DeadAirGuard(spec.dead_air, self._teller, apology, starving_since)
-        self._control.hush = self._guard.hush
-        self._guard.follow(conversation)
-        away_s = spec.limits.user_away_timeout_s
-        if away_s is not None and (spec.away.prompts or spec.away.end):
-            prompts = AwayPrompts(spec.away, self._teller, timeout_s=away_s)
-            prompts.follow(conversation)
-            self._control.silences.append(prompts.silence)
-            self._keep_running(prompts.watch(), "away prompts")
-
-    async def _end_when_inactive(self, inactivity: Inactivity) -> None:
-        await inactivity.wait()
-        _log.info("job.inactive", session=self._session_id)
-        # The service ends the session, and with it the room and this job.
-        self._teller.tell(ev.EndRequested(at=time.time(), reason=Reason.INACTIVITY))
+        # What ends for one of its reasons the service ends, and with it the room and this job.
+        company = Company(spec, self._teller, apology, starving_since)
+        company.follow(conversation)
+        self._guard = company.guard
+        self._control.hush = company.guard.hush
+        self._control.silences.extend(company.silences)
+        for name, work in company.watches():
+            self._keep_running(work, name)
 
     async def _join(self) -> None:
         await self._ctx.connect()

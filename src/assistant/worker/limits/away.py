@@ -8,13 +8,13 @@ from assistant.catalog.agent import Away
 from assistant.sessions import events as ev
 from assistant.sessions.record import Reason
 from assistant.worker.limits.inactivity import Inactivity
-from assistant.worker.record.teller import Teller
+from assistant.worker.record.teller import Tells
 
 
 class AwayPrompts:
     """Asks `away.prompts` one after the other, each after `timeout_s` of silence."""
 
-    def __init__(self, away: Away, teller: Teller, *, timeout_s: float) -> None:
+    def __init__(self, away: Away, teller: Tells, *, timeout_s: float) -> None:
         self._away = away
         self._teller = teller
         self.silence = Inactivity(timeout_s=timeout_s)

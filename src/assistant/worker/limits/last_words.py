@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from functools import partial
 from typing import Any
 
 from livekit.agents.voice import SpeechHandle
@@ -41,7 +40,7 @@ def last_words(
     `say` has a sentence said after what is being said, which `spoken` gives.
     """
     if purse is not None:
-        yield _end_when_empty(session.id, purse, tell, say, spec.budget.sentence)
+        yield end_when_empty(session.id, purse, tell, say, spec.budget.sentence)
     now = time.time()
     at = warning_at(
         session,
@@ -51,8 +50,7 @@ def last_words(
     )
     # An agent that takes over after that moment leaves it at that.
     if at is not None and at > now:
-        patience_s = PATIENCE * (spec.limits.warning_s or 0.0)
-        yield _warn(at, patience_s, spoken, partial(say, spec.limits.warning_sentence))
+        yield warn(at, spec.limits, say, spoken)
 
 
 def warning_at(
@@ -63,33 +61,34 @@ def warning_at(
     None: it is too short, or nobody is told. `active_at`: when its first agent joined. The ends
     are those of `assistant.sessions.planning`.
     """
-    if limits.warning_s is None:
-        return None
     ends = [active_at + session.max_duration_s]
     if session.queued_at is not None:
         ends.append(session.queued_at + session_timeout_s)
-    end = min(ends)
-    return end - limits.warning_s if end - active_at >= 2 * limits.warning_s else None
+    return warning_before(min(ends), limits, since=active_at)
 
 
-async def _warn(
-    at: float,
-    patience_s: float,
-    spoken: Callable[[], SpeechHandle | None],
-    say: Callable[[], SpeechHandle],
+def warning_before(end: float, limits: Limits, *, since: float) -> float | None:
+    """The same of a conversation that goes from `since` to `end` (Unix s)."""
+    warning_s = limits.warning_s
+    return None if warning_s is None or end - since < 2 * warning_s else end - warning_s
+
+
+async def warn(
+    at: float, limits: Limits, say: Say, spoken: Callable[[], SpeechHandle | None]
 ) -> None:
     """Behind an answer that is being spoken, unless that would take too long."""
     await asyncio.sleep(at - time.time())
     answer = spoken()
     if answer is not None:
+        patience_s = PATIENCE * (limits.warning_s or 0.0)
         # What waits comes to its end, or is broken off, and does not raise.
         await asyncio.wait([asyncio.ensure_future(answer.wait_for_playout())], timeout=patience_s)
         if not answer.done():
             answer.interrupt(force=True)
-    say()
+    say(limits.warning_sentence)
 
 
-async def _end_when_empty(
+async def end_when_empty(
     session_id: str,
     purse: Purse,
     tell: Callable[[ev.Event], None],

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterable
+from typing import Protocol
 
 from assistant.sessions import events as ev
 from assistant.sessions.item import Item
@@ -10,6 +11,18 @@ from assistant.sessions.metadata import JobMetadata
 from assistant.sessions.usage import Spent
 from assistant.worker.record.discretion import NOTHING, Discretion
 from assistant.worker.record.reporter import Reporter
+
+
+class Tells(Protocol):
+    """Whoever is told of what happens in a conversation: a session, or a terminal."""
+
+    @property
+    def session_id(self) -> str: ...
+
+    @property
+    def attempt(self) -> int: ...
+
+    def tell(self, event: ev.Event) -> None: ...
 
 
 class Teller:

@@ -18,7 +18,7 @@ from assistant import log
 from assistant.catalog.fallbacks import DeadAir
 from assistant.sessions import events as ev
 from assistant.sessions.record import Reason
-from assistant.worker.record.teller import Teller
+from assistant.worker.record.teller import Tells
 from assistant.worker.speaking.apology import Apology
 from assistant.worker.speaking.silence import Wait
 
@@ -41,7 +41,7 @@ class DeadAirGuard:
     def __init__(
         self,
         options: DeadAir,
-        teller: Teller,
+        teller: Tells,
         apology: Apology,
         starving_since: Callable[[], float | None] = lambda: None,
     ) -> None:

@@ -11,7 +11,7 @@ from livekit.agents import NOT_GIVEN, AgentSession
 from livekit.agents.voice import SpeechHandle
 
 from assistant.catalog.agent import AgentSpec
-from assistant.settings import WorkerSettings
+from assistant.settings import SpeechSettings
 from assistant.worker.speaking.speech_cache import SpeechCache, played
 from assistant.worker.speaking.voices import Voices
 
@@ -23,7 +23,7 @@ MAKE_AFTER_S = 2.0
 class Sentences:
     """`spec` says which; `voice` makes those that nobody has made before; None: it is text only."""
 
-    def __init__(self, spec: AgentSpec, settings: WorkerSettings, voice: Voices | None) -> None:
+    def __init__(self, spec: AgentSpec, settings: SpeechSettings, voice: Voices | None) -> None:
         self._spec = spec
         self._voice = voice
         self._cache = cache_for(spec, settings)
@@ -69,13 +69,13 @@ def fixed_sentences(spec: AgentSpec) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in said if text))
 
 
-def cache_for(spec: AgentSpec, settings: WorkerSettings) -> SpeechCache:
+def cache_for(spec: AgentSpec, settings: SpeechSettings) -> SpeechCache:
     # Another endpoint may sound otherwise under the same name of a voice.
     endpoint = settings.voice_url(spec.tts.provider) or ""
     return SpeechCache(cache_folder(settings), endpoint=endpoint)
 
 
-def cache_folder(settings: WorkerSettings) -> Path:
+def cache_folder(settings: SpeechSettings) -> Path:
     if settings.speech_cache:
         return Path(settings.speech_cache)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / CACHE_NAME
