@@ -78,6 +78,26 @@ async def test_a_job_goes_home_or_gets_a_session(redis: Redis) -> None:
     assert dismissed != given
 
 
+async def test_jobs_get_sessions_in_the_order_in_which_they_came(redis: Redis) -> None:
+    """However often each says again that it waits; but one that has fallen silent comes last."""
+    store, ids = StandbyStore(redis), [an_id() for _ in range(3)]
+    for each in (*ids, *reversed(ids)):
+        assert await store.offer(each, worker=WORKER)
+    # It came first of all, and will have lapsed soon; the others have just said that they wait.
+    silent, order = an_id(), list[str]()
+    await store.offer(silent, worker=WORKER)
+    await redis.zadd(keys.STANDBY_SINCE, {silent: 1.0})
+    while len(order) < 4:
+        seconds, _ = await redis.time()
+        await redis.zadd(keys.STANDBY, {silent: seconds + 1.0})
+        await redis.zadd(keys.STANDBY, dict.fromkeys(ids, seconds + 60.0), xx=True)
+        assert await store.assign(an_assignment())
+        given = [each for each in (*ids, silent) if await store.outcome(each) is not None]
+        order += [each for each in given if each not in order]
+    assert order == [*ids, silent]
+    assert await redis.zcard(keys.STANDBY_SINCE) == 0
+
+
 async def test_who_has_not_said_so_lately_gets_none(redis: Redis) -> None:
     """A job that is frozen or dead lapses, and takes no session with it."""
     store, silent = StandbyStore(redis), an_id()

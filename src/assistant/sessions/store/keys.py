@@ -26,6 +26,7 @@
 | `assistant:workers` | set | worker ids | workers.py | retention |
 | `worker:{id}` | string | a worker's last beat, JSON | workers.py | BEAT_TTL_S |
 | `assistant:standby` | zset | jobs that stand by, by when that lapses | standby_*.lua | a day |
+| `assistant:standby:since` | zset | the same, by since when they wait | same | same |
 | `assistant:standby:asked` | string | that a replica has just asked for some | standby.py | ASK_S |
 | `standby:{id}` | string | what became of one, JSON | standby_*.lua | SETTLED_S |
 | `standby:{id}:wake` | list | wakes it | standby_*.lua | WAKE_S |
@@ -53,6 +54,7 @@ REPORTS = "assistant:reports"
 DELIVERIES = "assistant:deliveries"
 ENDPOINTS = "endpoint:"
 STANDBY = "assistant:standby"
+STANDBY_SINCE = "assistant:standby:since"
 STANDBY_ASKED = "assistant:standby:asked"
 
 

@@ -15,6 +15,8 @@ from assistant.sessions.store.client import script, translated
 #: A job that has not said for so long that it waits gets no session.
 WORD_S = 3.0
 RENEW_S = 1.0
+#: One that should have said so again by now gets a session only if there is no other.
+FRESH_S = 1.5
 #: A worker whose Redis is away for so long still learns which sessions its jobs have got.
 SETTLED_S = 3600
 #: Once the worker knows too, a job whose connection broke, or that froze, may still have to read
@@ -41,7 +43,12 @@ class StandbyStore:
         """
         with translated():
             waits = await self._offer(
-                keys=[keys.STANDBY, keys.standby(standby_id), keys.worker(worker)],
+                keys=[
+                    keys.STANDBY,
+                    keys.STANDBY_SINCE,
+                    keys.standby(standby_id),
+                    keys.worker(worker),
+                ],
                 args=[standby_id, WORD_S, KEEP_S],
             )
         return bool(waits)
@@ -52,7 +59,10 @@ class StandbyStore:
             await blocking.blpop([keys.standby_wake(standby_id)], timeout=RENEW_S)
 
     async def assign(self, assignment: Assignment) -> bool:
-        """Give a job that stands by this attempt; False: there is none. Twice is as once."""
+        """Give the job that has stood by longest this attempt; False: there is none.
+
+        Twice is as once.
+        """
         given = keys.standby_given(assignment.job.session, assignment.job.attempt)
         return await self._settled("", assignment.model_dump_json(), given)
 
@@ -90,7 +100,7 @@ class StandbyStore:
     async def _settled(self, standby_id: str, outcome: str, *given: str) -> bool:
         with translated():
             settled = await self._settle(
-                keys=[keys.STANDBY, *given],
+                keys=[keys.STANDBY, keys.STANDBY_SINCE, *given],
                 args=[
                     standby_id,
                     outcome,
@@ -98,6 +108,7 @@ class StandbyStore:
                     keys.standby_wake("").removeprefix(keys.standby("")),
                     SETTLED_S,
                     WAKE_S,
+                    WORD_S - FRESH_S,
                 ],
             )
         return bool(settled)
