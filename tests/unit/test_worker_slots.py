@@ -26,6 +26,16 @@ def test_a_promise_that_came_to_nothing_frees_its_slot() -> None:
     assert slots.free == 1
 
 
+def test_jobs_that_stand_by_count_for_livekit_and_leave_the_slot_free() -> None:
+    """A worker that lacks them has the lower load; one that has a slot is never at the target."""
+    running = {"a"}
+    slots = Slots(4, lambda: running)
+    assert slots.load < slots.load_with(1) < slots.load_with(2)
+    assert slots.load_with(3) < TARGET_LOAD
+    running |= {"b", "c", "d"}
+    assert slots.load_with(2) == FULL_LOAD
+
+
 def test_only_a_worker_without_a_slot_reports_that_it_is_full() -> None:
     """LiveKit weighs workers by 1 - load, and stops choosing a node's at its target load."""
     running: set[str] = set()

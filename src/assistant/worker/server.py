@@ -81,9 +81,7 @@ class Worker:
         turn_model = address_for(self._id)
         self._turn_model = TurnModel(turn_model) if turn_model is not None else None
         setup = Setup(self._id, catalog.source, turn_model=turn_model)
-        self._server = build_server(
-            settings, catalog, setup_fnc=setup, load_fnc=lambda: self._slots.load
-        )
+        self._server = build_server(settings, catalog, setup_fnc=setup, load_fnc=self._load)
         self._server.rtc_session(
             job.run_job, agent_name=settings.agent_name, on_request=self._on_request
         )
@@ -281,6 +279,10 @@ class Worker:
             return
         with self._standbys.promise(request.id):
             await request.accept(name=AGENT_NAME)
+
+    def _load(self) -> float:
+        """For LiveKit."""
+        return self._slots.load_with(len(self._standbys.waiting))
 
     @property
     def _standby_wanted(self) -> int:

@@ -36,8 +36,18 @@ class Slots:
     @property
     def load(self) -> float:
         """0 when idle, below TARGET_LOAD with a free slot, FULL_LOAD without."""
+        return self.load_with(0)
+
+    def load_with(self, waiting: int) -> float:
+        """The same for LiveKit, to which so many jobs that stand by in free slots are jobs too.
+
+        It then sends the next ones where some are missing. Source: simulated, bench/scale; with
+        five nodes 225 of 400 stood by that were to, and 29 where these did not count.
+        """
         jobs = self.jobs
-        return FULL_LOAD if jobs >= self.limit else TARGET_LOAD * jobs / self.limit
+        if jobs >= self.limit:
+            return FULL_LOAD
+        return TARGET_LOAD * min(jobs + waiting, self.limit - 0.5) / self.limit
 
     @contextmanager
     def promise(self, job_id: str) -> Iterator[None]:
