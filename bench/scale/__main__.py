@@ -32,9 +32,9 @@ LAUNCHES = HERE / "launches.jsonl"
 IMAGES = PAGE.parent / "images"
 # (table, row) -> the plot's file and the name of its line there.
 PLOTS = {
-    ("nodes", "3 | one there is not | burst of 500"): ("scaling-nodes", "3 nodes"),
-    ("nodes", "5 | one there is not | burst of 500"): ("scaling-nodes", "5 nodes"),
-    ("nodes", "3 | no agent | burst of 500"): ("scaling-nodes", "3, naming no agent"),
+    ("nodes", "1 | one there is not | 2 | burst of 500"): ("scaling-nodes", "1, two stand by"),
+    ("nodes", "3 | one there is not | 2 | burst of 500"): ("scaling-nodes", "3, two stand by"),
+    ("nodes", "3 | one there is not | 0 | burst of 500"): ("scaling-nodes", "3, none stands by"),
     ("frozen", "as it is"): ("scaling-frozen", "as it is"),
     ("frozen", "without the watchdog"): ("scaling-frozen", "no watchdog"),
 }

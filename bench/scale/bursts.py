@@ -1,11 +1,11 @@
 """Real bursts of starts on one machine: `python -m bench.scale.bursts --runs 5 > bursts.jsonl`.
 
-What the simulation of one host is fitted to, and compared with. A burst's callers join, hear the
-greeting and leave. Each line has the burst's size, how long each start took until its agent was in
-the room, and until the caller saw it, how long each job process was missing from the pool, and how
-many threads wanted a core in the seconds before, when this system was idle. The last lines have
-what the service saw of each stage on average, and how long a new worker took until its pool was
-warm.
+What the simulation of one host is fitted to, and compared with; `--standby 2` has jobs stand by. A
+burst's callers join, hear the greeting and leave. Each line has the burst's size, how long each
+start took until its agent was in the room, and until the caller saw it, how long each job process
+was missing from the pool, and how many threads wanted a core in the seconds before, when this
+system was idle. The last lines have what the service saw of each stage on average, and how long a
+new worker took until its pool was warm.
 """
 
 import argparse
@@ -81,7 +81,7 @@ async def joined_s(system: System, session_id: str) -> float | None:
     return round(float(times["active"]) - float(times["queued"]), 3)
 
 
-async def burst(system: System, http: httpx.AsyncClient, size: int) -> dict[str, Any]:
+async def burst(system: System, http: httpx.AsyncClient, size: int, standby: int) -> dict[str, Any]:
     url = f"http://{HOST}:{system.ports['worker']}/worker"
     await PoolClock(url).until_full(http)
     background = await wanted_cores()
@@ -101,6 +101,7 @@ async def burst(system: System, http: httpx.AsyncClient, size: int) -> dict[str,
     heard = sorted(round(call.greeting_s, 3) for call in calls if call.greeting_s is not None)
     return {
         "size": size,
+        "standby": standby,
         "joins_s": sorted(joined for joined in joins if joined is not None),
         "seen_s": seen,
         "greetings_s": heard,
@@ -137,16 +138,18 @@ async def restart(system: System, http: httpx.AsyncClient) -> dict[str, Any]:
 
 
 async def bench(options: argparse.Namespace) -> int:
+    standby: int = options.standby
+    environ = {"ASSISTANT_MAX_JOBS": "20", "ASSISTANT_STANDBY_JOBS": f"{standby}"}
     with tempfile.TemporaryDirectory() as folder:
         async with (
-            running_system(Path(folder), environ={"ASSISTANT_MAX_JOBS": "20"}) as system,
+            running_system(Path(folder), environ=environ) as system,
             httpx.AsyncClient(timeout=30) as http,
         ):
             # The first greeting is made, and kept, before anything is measured.
-            await burst(system, http, 1)
+            await burst(system, http, 1, standby)
             for _ in range(options.runs):
                 for size in SIZES:
-                    print(json.dumps(await burst(system, http, size)), flush=True)
+                    print(json.dumps(await burst(system, http, size, standby)), flush=True)
             print(json.dumps(await stages(system)), flush=True)
             print(json.dumps(await restart(system, http)), flush=True)
     return 0
@@ -155,6 +158,7 @@ async def bench(options: argparse.Namespace) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--standby", type=int, default=0)
     return asyncio.run(bench(parser.parse_args()))
 
 

@@ -78,6 +78,13 @@ FIGURES = (
     Figure(
         "a worker's report of its load", "every 2.5 s", "read", "livekit-agents 1.8.9, worker.py"
     ),
+    Figure("a worker's beat", "every 1 s", "read", "src/assistant/sessions/store/workers.py"),
+    Figure(
+        "requests for jobs that are to stand by",
+        "100 within 0.3 s, every 1.5 s at most",
+        "read",
+        "src/token_service/standby_keeper.py",
+    ),
     Figure("length of a conversation", "5 min, exponential", "assumed", ""),
     Figure("arrivals", "Poisson", "assumed", ""),
     Figure(

@@ -1,7 +1,8 @@
 """The simulation of one host, fitted to real bursts and compared with others.
 
 `python -m bench.scale.fit bench/scale/bursts.jsonl` fits what a start and a refill cost to
-bursts of 1, 2 and 4, and shows what it then says of bursts of 8, which it has not seen.
+bursts of 1, 2 and 4 for which no job stood by, and shows what it then says of the others, which it
+has not seen.
 """
 
 import argparse
@@ -34,9 +35,10 @@ RANGES = {
 
 @dataclass(frozen=True)
 class Burst:
-    """A burst as it was, or as it is said to be; seconds."""
+    """A burst as it was, or as it is said to be; seconds. `standby`: jobs that stood by."""
 
     size: int
+    standby: int
     background: float
     cores: int
     joins_s: tuple[float, ...]
@@ -48,6 +50,7 @@ def read(path: Path) -> list[Burst]:
     return [
         Burst(
             size=line["size"],
+            standby=line["standby"],
             background=line["background_cores"],
             cores=line["cores"],
             joins_s=tuple(line["joins_s"]),
@@ -85,6 +88,7 @@ def simulate(burst: Burst, fitted: Fit) -> Burst:
         workers=1,
         max_jobs=20,
         pool=POOL,
+        standby=burst.standby,
         cores=burst.cores,
         replicas=1,
         other_cores=burst.background * fitted.background,
@@ -100,6 +104,7 @@ def simulate(burst: Burst, fitted: Fit) -> Burst:
     result = World(fleet, fitted.costs, course).run()
     return Burst(
         size=burst.size,
+        standby=burst.standby,
         background=burst.background,
         cores=burst.cores,
         joins_s=tuple(sorted(result.outcome.latencies_s)),
@@ -126,7 +131,7 @@ def distance(bursts: Sequence[Burst], fitted: Fit) -> float:
 def fit(bursts: Sequence[Burst], *, record_s: float) -> Fit:
     """The costs that bring the simulation nearest to the bursts of the fitted sizes."""
     rng = random.Random(SEED)  # noqa: S311 - a search
-    known = [burst for burst in bursts if burst.size in FITTED_SIZES]
+    known = [burst for burst in bursts if _is_fitted(burst)]
     best: dict[str, float] = {}
     least = float("inf")
     for number in range(TRIES + REFINEMENTS):
@@ -146,20 +151,24 @@ def validation(bursts: Sequence[Burst], fitted: Fit) -> str:
     """Measured beside simulated, as a table; medians over the runs of each size."""
     lines = [
         (
-            "| burst | runs | agent in the room, p50 | simulated | slowest | simulated | refill "
-            "| simulated | |"
+            "| stand by | burst | runs | agent in the room, p50 | simulated | slowest | simulated "
+            "| refill | simulated | |"
         ),
-        "|---|---|---|---|---|---|---|---|---|",
+        f"|{'---|' * 10}",
     ]
-    for size in sorted({burst.size for burst in bursts}):
-        real = [burst for burst in bursts if burst.size == size]
+    for standby, size in sorted({(burst.standby, burst.size) for burst in bursts}):
+        real = [burst for burst in bursts if (burst.standby, burst.size) == (standby, size)]
         told = [simulate(burst, fitted) for burst in real]
-        cells = [f"{size}", f"{len(real)}"]
+        cells = [f"{standby}", f"{size}", f"{len(real)}"]
         for of in (_p50, _slowest, _refill):
             cells += [f"{median(of(b) for b in runs):.2f} s" for runs in (real, told)]
-        cells.append("fitted" if size in FITTED_SIZES else "predicted")
+        cells.append("fitted" if _is_fitted(real[0]) else "predicted")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def _is_fitted(burst: Burst) -> bool:
+    return not burst.standby and burst.size in FITTED_SIZES
 
 
 def _p50(burst: Burst) -> float:

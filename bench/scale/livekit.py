@@ -51,6 +51,10 @@ class Launcher:
         done.fire()
         return result
 
+    @property
+    def learns(self) -> bool:
+        return self.loop.now < self._learns_until
+
     def look_up(self) -> Process:
         """Whether there is an agent of a name."""
         learns_until = self._learned_at()
@@ -98,6 +102,10 @@ class LiveKit:
         self.nodes: list[list[Worker]] = [[] for _ in range(nodes)]
         self.lost: Counter[str] = Counter()
         self.dispatched = 0
+        #: Of jobs that were to stand by: asked for, and taken by a worker.
+        self.asked_ahead = 0
+        self.stood_by = 0
+        self.offers_ahead = 0
         self._launchers = [
             Launcher(loop, known_until=rng.uniform(0, KNOWN_FOR_S)) for _ in range(nodes)
         ]
@@ -137,7 +145,19 @@ class LiveKit:
             self.lost[why] += 1
         return worker
 
-    def _request(self) -> Process:
+    def stand_by(self, node: int) -> Process:
+        """A job ahead of any session, in a new room whose request names its agent."""
+        self.asked_ahead += 1
+        worker, _ = yield from self._launchers[node].launch(
+            self._request(ahead=True), is_named=True
+        )
+        self.stood_by += worker is not None
+
+    def learns(self, node: int) -> bool:
+        """Whether the node learns anew which agents there are."""
+        return self._launchers[node].learns
+
+    def _request(self, *, ahead: bool = False) -> Process:
         deadline = self.loop.now + REQUEST_TIMEOUT_S
         yield SHORT_CIRCUIT_S
         node = self._node_with_most_room()
@@ -150,11 +170,12 @@ class LiveKit:
             if worker is None:
                 return None, "all full"
             attempted.add(id(worker))
+            self.offers_ahead += ahead
             if worker.frozen:
                 yield max(deadline - self.loop.now, 0.0)
                 return None, "frozen worker"
             yield OFFER_S
-            taken = yield from worker.answer(deadline)
+            taken = worker.answer_ahead() if ahead else (yield from worker.answer(deadline))
             if self.loop.now >= deadline:
                 return None, "time ran out"
             if taken and not worker.gone:

@@ -12,6 +12,10 @@ LoadReport = Literal["jobs", "jobs-full", "jobs-at-once", "cpu"]
 # one that there is not, which is ours; or the room's own, which needs no other dispatch.
 Naming = Literal["no agent", "none there is", "its agent"]
 
+# Which of the jobs that stand by a start takes: the one that has waited longest, which is ours; the
+# one that spoke last; or one of the worker with most free slots, as if that were known.
+Taking = Literal["longest there", "spoke last", "most free"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
@@ -38,7 +42,8 @@ class Costs:
 class Fleet:
     """`cores` of each worker's host; `other_cores` are taken by whatever else runs on it.
 
-    `naming`: what the request that makes a room names.
+    `pool`: idle processes of a worker, of which `standby` have a job that stands by, and one at
+    least has none. `naming`: what the request that makes a room names.
     """
 
     workers: int
@@ -50,6 +55,8 @@ class Fleet:
     max_bots: int = 100_000
     load_report: LoadReport = "jobs-at-once"
     naming: Naming = "none there is"
+    standby: int = 0
+    taking: Taking = "longest there"
     redispatches: bool = True
     #: None: no watchdog; a frozen worker stays.
     watchdog_s: float | None = 5.0

@@ -19,6 +19,12 @@ def figures_of(result: Result) -> Figures:
     moved = sorted(outcome.moved_s)
     return {
         "starts": outcome.asked,
+        "found one": _percent(outcome.ahead, len(starts)),
+        "learning p95": _share(sorted(outcome.learning_s), 0.95),
+        "asked ahead": result.asked_ahead,
+        "refused": result.asked_ahead - result.stood_by,
+        "offers ahead": result.offers_ahead,
+        "waiting": round(result.waiting),
         "p50": _share(starts, 0.5),
         "p95": _share(starts, 0.95),
         "p99": _share(starts, 0.99),
@@ -31,7 +37,9 @@ def figures_of(result: Result) -> Figures:
         "failed": outcome.failed,
         "cold": result.cold_starts,
         "jobs of a worker": f"{result.emptiest}–{result.fullest}",  # noqa: RUF001 - a range
-        "overloaded": round(result.overloaded, 4),
+        "spread": f"{result.spread:.1f}",
+        "full": f"{100 * result.full:.1f} %",
+        "overloaded": f"{100 * result.overloaded:.2f} %",
         "queued p95": _share(queued, 0.95),
         "queued max": _share(queued, 1.0),
         "moved": len(moved),
@@ -43,6 +51,10 @@ def figures_of(result: Result) -> Figures:
 
 def _share(ordered: Sequence[float], share: float) -> float | None:
     return round(percentile(ordered, share), 2) if ordered else None
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.0f} %" if part else "–"  # noqa: RUF001 - an empty cell
 
 
 def cell(name: str, value: Any) -> str:

@@ -4,17 +4,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from bench.scale.model import Course, Fleet, LoadReport, Naming
+from bench.scale.model import Course, Fleet, LoadReport, Naming, Taking
 
 # 60 jobs of 0.07 cores are 70 % of 6 cores: what the SDK's own load report would stop at too.
 BASE = Fleet(
-    workers=200, max_jobs=60, pool=3, cores=6, livekit_nodes=3, replicas=3, max_bots=12_000
+    workers=200,
+    max_jobs=60,
+    pool=3,
+    standby=2,
+    cores=6,
+    livekit_nodes=3,
+    replicas=3,
+    max_bots=12_000,
 )
 # 10,000 conversations of five minutes end, and begin, 33 times a second.
 TALK_S = 300.0
 STEADY = Course(
     starts_per_s=10_000 / TALK_S, lasts_s=120, talk_s=TALK_S, sessions=10_000, warm_up_s=10
 )
+NEARLY_FULL = replace(STEADY, sessions=11_640, starts_per_s=11_640 / TALK_S)
 EVENT_AT_S = 40.0
 
 
@@ -53,16 +61,62 @@ def burst(size: int) -> Course:
 
 
 def _reports() -> Iterator[Row]:
-    nearly_full = replace(STEADY, sessions=11_640, starts_per_s=11_640 / TALK_S)
     rows = (
         ("steady, 83 % full", BASE, STEADY),
-        ("steady, 97 % full", BASE, nearly_full),
+        ("steady, 97 % full", BASE, NEARLY_FULL),
         ("burst of 1,500", AMPLE, burst(BIG_BURST)),
         ("5 workers freeze", BASE, replace(STEADY, frozen=5, event_at_s=EVENT_AT_S)),
     )
     for name, fleet, course in rows:
         for report in get_args(LoadReport):
-            yield Row(f"{name} | `{report}`", replace(fleet, load_report=report), course)
+            # All are LiveKit's choice, which is what this is about.
+            alone = replace(fleet, load_report=report, standby=0)
+            yield Row(f"{name} | `{report}`", alone, course)
+
+
+def _standby() -> Iterator[Row]:
+    for jobs, pool in ((0, 3), (1, 3), (2, 3), (4, 5), (8, 9)):
+        fleet = replace(BASE, standby=jobs, pool=pool)
+        for name, course in (
+            ("steady, 83 % full", STEADY),
+            ("steady, 97 % full", NEARLY_FULL),
+            ("burst of 500", burst(500)),
+            ("burst of 1,500", burst(BIG_BURST)),
+        ):
+            yield Row(f"{jobs} of {pool} | {name}", fleet, course)
+
+
+def _rates() -> Iterator[Row]:
+    for rate in (10, 33, 50, 67, 100):
+        # As many conversations at a time; the shorter they are, the more begin.
+        course = replace(STEADY, starts_per_s=float(rate), talk_s=10_000 / rate)
+        for nodes, jobs, pool in ((1, 2, 3), (3, 0, 3), (3, 2, 3), (3, 4, 5)):
+            fleet = replace(BASE, livekit_nodes=nodes, standby=jobs, pool=pool)
+            yield Row(f"{rate} | {nodes} | {jobs} of {pool}", fleet, course)
+
+
+# Which job a start takes, in the table's words.
+TAKINGS: dict[Taking, str] = {
+    "longest there": "that has waited longest",
+    "spoke last": "that spoke last",
+    "most free": "of the worker with most free slots",
+}
+
+
+def _takes() -> Iterator[Row]:
+    three = Fleet(workers=3, max_jobs=20, pool=3, standby=2, cores=2, max_bots=60)
+    hours = Course(
+        starts_per_s=40 / TALK_S, lasts_s=7_200, talk_s=TALK_S, sessions=40, warm_up_s=600
+    )
+    rows = (
+        ("200 workers, 83 % full", BASE, replace(STEADY, lasts_s=600, warm_up_s=200)),
+        ("3 workers of 20, 67 % full", three, hours),
+        ("5 of 200 freeze", BASE, replace(STEADY, frozen=5, event_at_s=EVENT_AT_S)),
+    )
+    for name, fleet, course in rows:
+        yield Row(f"{name} | none, LiveKit chooses", replace(fleet, standby=0), course)
+        for taking, words in TAKINGS.items():
+            yield Row(f"{name} | {words}", replace(fleet, taking=taking), course)
 
 
 def _pools() -> Iterator[Row]:
@@ -74,9 +128,10 @@ def _pools() -> Iterator[Row]:
 def _nodes() -> Iterator[Row]:
     for nodes in (1, 2, 3, 5):
         for naming, how in NAMINGS.items():
-            fleet = replace(BASE, livekit_nodes=nodes, naming=naming)
-            yield Row(f"{nodes} | {how} | steady", fleet, STEADY)
-            yield Row(f"{nodes} | {how} | burst of 500", fleet, burst(500))
+            for jobs in (0, 2) if naming == BASE.naming else (0,):
+                fleet = replace(BASE, livekit_nodes=nodes, naming=naming, standby=jobs)
+                yield Row(f"{nodes} | {how} | {jobs} | steady", fleet, STEADY)
+                yield Row(f"{nodes} | {how} | {jobs} | burst of 500", fleet, burst(500))
 
 
 def _frozen() -> Iterator[Row]:
@@ -110,12 +165,30 @@ TABLES = (
         tuple(_reports()),
         (*SPREAD, "lost", "repeated", "wasted", "failed", "jobs of a worker"),
     ),
-    Table("pools", "pool | course", tuple(_pools()), (*SPREAD, "cold", "repeated")),
+    Table(
+        "standby",
+        "stand by | course",
+        tuple(_standby()),
+        ("found one", *SPREAD, "learning p95", "cold", "repeated", "waiting"),
+    ),
+    Table(
+        "rates",
+        "starts a second | LiveKit nodes | stand by",
+        tuple(_rates()),
+        ("found one", *SPREAD, "learning p95", "asked ahead", "refused", "waiting"),
+    ),
+    Table(
+        "takes",
+        "course | which is taken",
+        tuple(_takes()),
+        ("jobs of a worker", "spread", "full", "overloaded", "repeated", "max"),
+    ),
+    Table("pools", "pool | course", tuple(_pools()), ("found one", *SPREAD, "cold", "repeated")),
     Table(
         "nodes",
-        "LiveKit nodes | the room names | course",
+        "LiveKit nodes | the room names | stand by | course",
         tuple(_nodes()),
-        (*SPREAD, "lost", "repeated", "wasted", "failed"),
+        ("found one", *SPREAD, "lost", "repeated", "wasted", "failed"),
     ),
     Table(
         "frozen",
@@ -134,7 +207,16 @@ TABLES = (
 # Small enough for a test: ten workers, a burst that fills them, one that freezes.
 SMALL = Row(
     "ten workers",
-    Fleet(workers=10, max_jobs=10, pool=2, cores=4, livekit_nodes=2, replicas=1, max_bots=100),
+    Fleet(
+        workers=10,
+        max_jobs=10,
+        pool=3,
+        standby=2,
+        cores=4,
+        livekit_nodes=2,
+        replicas=1,
+        max_bots=100,
+    ),
     Course(
         starts_per_s=1.0,
         lasts_s=120,

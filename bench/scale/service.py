@@ -13,6 +13,7 @@ from itertools import count
 from bench.scale.livekit import LiveKit
 from bench.scale.loop import Loop, Places, Process, Signal, Wait
 from bench.scale.model import Costs, Fleet
+from bench.scale.standby import take
 from bench.scale.worker import Worker
 
 from assistant.sessions.planning import (
@@ -35,12 +36,15 @@ CLAIM_S = 0.1
 
 @dataclass
 class Outcome:
-    """What was counted of the starts that count; seconds. `moved`: sessions whose agent was lost
-    amid a conversation, and how long until the next one was there.
+    """What was counted of the starts that count; seconds. `ahead`: those whose job had stood by.
+    `learning`: those whose room's node learned anew meanwhile which agents there are. `moved`:
+    sessions whose agent was lost amid a conversation, and how long until the next one was there.
     """
 
     asked: int = 0
     latencies_s: list[float] = field(default_factory=list)
+    learning_s: list[float] = field(default_factory=list)
+    ahead: int = 0
     queue_waits_s: list[float] = field(default_factory=list)
     attempts: int = 0
     repeated: int = 0
@@ -57,6 +61,8 @@ class _Session:
     counts: bool
     node: int
     attempt: int = 0
+    ahead: bool = False
+    learning: bool = False
     worker: Worker | None = None
     job: int = 0
 
@@ -148,6 +154,9 @@ class Service:
         if session.counts:
             outcome.latencies_s.append(self.loop.now - asked_at)
             outcome.started_at.append((asked_at, self.loop.now - asked_at))
+            outcome.ahead += session.ahead
+            if session.learning:
+                outcome.learning_s.append(self.loop.now - asked_at)
         yield from self._talk(session, lost)
 
     def _fail(self, session: _Session, asked_at: float) -> None:
@@ -203,13 +212,21 @@ class Service:
     def _attempt(self, session: _Session, attempt: int, marks: _Marks) -> Process:
         if attempt == 1:
             self.livekit.make_room(session.node)
-        worker = yield from self.livekit.dispatch(session.node)
+        worker = take(self.workers, self.fleet.taking, self.loop.now)
+        session.ahead = worker is not None
+        session.learning |= self.livekit.learns(session.node)
         if worker is None:
+            worker = yield from self.livekit.dispatch(session.node)
+            if worker is None:
+                return
+            if session.attempt == attempt:
+                marks.accepted.fire()
+            yield from worker.take_process()
+            worker.promised -= 1
+        elif worker.frozen:
             return
-        if session.attempt == attempt:
+        else:
             marks.accepted.fire()
-        yield from worker.take_process()
-        worker.promised -= 1
         if session.attempt != attempt:
             # The service has gone on to the next attempt: the claim is refused.
             self.outcome.wasted += 1

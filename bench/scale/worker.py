@@ -1,14 +1,16 @@
 """A worker: slots, warm job processes, what it reports as its load, and its bad days.
 
-Sources: src/assistant/worker (slots.py, server.py, process/pool.py), livekit-agents 1.8.9
+Sources: src/assistant/worker (server.py, process/slots.py, process/pool.py), livekit-agents 1.8.9
 (worker.py, ipc/proc_pool.py). When the pool fills up again is the worker's own rule, imported.
 """
 
 from bench.scale.host import Cpu
 from bench.scale.loop import Loop, Places, Process, Signal, Wait
 from bench.scale.model import Costs, Fleet
+from bench.scale.standbys import Standbys
 
 from assistant.refilling import Refilling
+from assistant.sessions.store.workers import BEAT_INTERVAL_S
 
 TARGET_LOAD = 0.7
 # Our worker holds an offer so long for a slot to come free.
@@ -32,12 +34,15 @@ class Worker:
         #: Jobs by what must be told when the worker dies; promised ones and those that run.
         self.jobs: dict[int, Signal] = {}
         self.promised = 0
-        self.warm = fleet.pool
+        self.standbys = Standbys(min(fleet.standby, fleet.pool - 1))
+        #: Idle processes to keep beside those that stand by, and those that there are.
+        self.pool = self.warm = fleet.pool - self.standbys.limit
         self.missing_s = 0.0
         self._missing_at = 0.0
         self.lacking = 0
         self.draining = False
         self.frozen = False
+        self.frozen_at: float | None = None
         self.gone = False
         self.cold_starts = 0
         #: What LiveKit last heard.
@@ -53,10 +58,17 @@ class Worker:
         loop.at(loop.now + phase_s, self._report)
         if fleet.load_report == "cpu":
             loop.at(loop.now + phase_s / CPU_SAMPLES, self._sample)
+        if self.standbys.limit:
+            loop.at(loop.now + phase_s % BEAT_INTERVAL_S, self._beat)
 
     @property
     def held(self) -> int:
         return len(self.jobs) + self.promised
+
+    @property
+    def counted(self) -> int:
+        """The same as far as the worker knows."""
+        return max(self.held - self.standbys.unheard, 0)
 
     @property
     def is_listed(self) -> bool:
@@ -64,14 +76,22 @@ class Worker:
         at_once = self.fleet.load_report == "jobs-at-once" and not self.frozen
         return not self.gone and not (self.is_full() if at_once else self.reported_full)
 
+    def freeze(self) -> None:
+        """Its host stops: no beat, no answer, and its jobs do not say any more that they wait."""
+        self.frozen, self.frozen_at = True, self.loop.now
+
     def drain(self) -> None:
         self.draining = True
         self.reported_full = True
+        while self.standbys.give_way():
+            pass
 
     def load(self) -> float:
         if self.fleet.load_report == "cpu":
             return self._cpu_average()
-        return TARGET_LOAD * self.held / self.fleet.max_jobs
+        # As src/assistant/worker/process/slots.py has it; without a slot, `is_full` tells.
+        waiting = min(self.standbys.believed, max(self.fleet.max_jobs - 0.5 - self.counted, 0))
+        return TARGET_LOAD * (self.counted + waiting) / self.fleet.max_jobs
 
     def _effective_load(self) -> float:
         """The SDK's own guess of what promised jobs will add."""
@@ -84,7 +104,7 @@ class Worker:
             return True
         if self.fleet.load_report == "cpu":
             return self._effective_load() >= TARGET_LOAD
-        return self.fleet.load_report != "jobs" and self.held >= self.fleet.max_jobs
+        return self.fleet.load_report != "jobs" and self.counted >= self.fleet.max_jobs
 
     def answer(self, deadline: float) -> Process:
         """LiveKit's offer: True when taken, which promises a slot."""
@@ -95,7 +115,7 @@ class Worker:
                 return False
         else:
             give_up_at = self.loop.now + SLOT_WAIT_S
-            while self.held >= self.fleet.max_jobs:
+            while not self._has_slot():
                 if self.loop.now >= give_up_at or self.draining:
                     return False
                 yield SLOT_POLL_S
@@ -103,6 +123,32 @@ class Worker:
             return False
         self.promised += 1
         return True
+
+    def _has_slot(self) -> bool:
+        """Whether one is free, or was a moment ago that of a job that stood by."""
+        free = self.fleet.max_jobs - self.held
+        return free > len(self.standbys.since) or (free >= 0 and self.standbys.give_way())
+
+    def wanted(self) -> int:
+        """How many more jobs it would have stand by."""
+        if self.draining or self.gone:
+            return 0
+        free = self.fleet.max_jobs - self.counted
+        return self.standbys.wanted(self.loop.now, free=free, warm=self.warm)
+
+    def answer_ahead(self) -> bool:
+        """LiveKit's offer of a job that is to stand by: True when taken, and a process has it."""
+        if not self.wanted():
+            return False
+        self._add_warm(-1)
+        self.stand_by(self.loop.now + self.costs.start_wait_s)
+        # Nobody waits for it, so that the pool is filled again at once.
+        self.loop.at(self.loop.now + POOL_POLL_S / 2, self._refill)
+        return True
+
+    def stand_by(self, since: float) -> None:
+        self._add_warm(0)
+        self.standbys.since.append(since)
 
     def take_process(self) -> Process:
         """A job process for a promised job; True if it was warm."""
@@ -130,7 +176,7 @@ class Worker:
         """Start as many processes as jobs wait for, or as idle ones are missing, unless held."""
         if self.gone:
             return
-        idle = self.fleet.pool if self.loop.now >= self._held_until else 0
+        idle = self.pool if self.loop.now >= self._held_until else 0
         target = max(idle, len(self._waiting))
         for _ in range(target - self.warm - self.lacking):
             self.lacking += 1
@@ -149,7 +195,7 @@ class Worker:
             self._add_warm(1)
 
     def _add_warm(self, change: int) -> None:
-        missing = max(self.fleet.pool - self.warm, 0)
+        missing = max(self.fleet.pool - self.warm - self.standbys.believed, 0)
         self.missing_s += missing * (self.loop.now - self._missing_at)
         self._missing_at = self.loop.now
         self.warm += change
@@ -161,6 +207,16 @@ class Worker:
             self.reported_load = self.load()
             self.reported_full = self.is_full()
         self.loop.at(self.loop.now + REPORT_EVERY_S, self._report)
+
+    def _beat(self) -> None:
+        if self.gone:
+            return
+        if not self.frozen:
+            self._add_warm(0)
+            self.standbys.learn(self.loop.now)
+            self.standbys.wanted_told = self.wanted()
+            self.standbys.beat_at = self.loop.now
+        self.loop.at(self.loop.now + BEAT_INTERVAL_S, self._beat)
 
     def _sample(self) -> None:
         if self.gone:

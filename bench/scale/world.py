@@ -9,6 +9,7 @@ from bench.scale.livekit import LiveKit
 from bench.scale.loop import Loop, Process
 from bench.scale.model import Costs, Course, Fleet
 from bench.scale.service import BEAT_TTL_S, Outcome, Service
+from bench.scale.standby import Keeper
 from bench.scale.worker import REPORT_EVERY_S, Worker
 
 JUDGE_EVERY_S = 0.25
@@ -23,8 +24,12 @@ DRAIN_TIMEOUT_S = 3600.0
 class Result:
     """A run's counts. `lost`: dispatches by why LiveKit lost them. `overloaded`: the share of
     conversation time on hosts of which more CPU was wanted than they have. `fullest`, `emptiest`:
-    jobs of a worker, at the end. `restarted_s`: until the last worker had been restarted, None:
-    none was, or not all. `missing_s`: how long job processes were missing from pools, added up.
+    jobs of a worker, at the end. `spread`: the standard deviation of those, on average over time;
+    `full`: the share of workers without a free slot, likewise. `asked_ahead`: jobs that LiveKit was
+    asked for to stand by; `stood_by`: those that a worker took; `offers_ahead`: how often one was
+    offered to a worker; `waiting`: those that stood by, on average over time. `restarted_s`: until
+    the last worker had been restarted, None: none was, or not all. `missing_s`: how long job
+    processes were missing from pools, added up.
     """
 
     outcome: Outcome
@@ -34,6 +39,12 @@ class Result:
     overloaded: float
     fullest: int
     emptiest: int
+    spread: float
+    full: float
+    asked_ahead: int
+    stood_by: int
+    offers_ahead: int
+    waiting: float
     restarted_s: float | None
     missing_s: float
 
@@ -66,6 +77,9 @@ class World:
         )
         self._talk_time = 0.0
         self._overloaded_time = 0.0
+        self._spreads: list[float] = []
+        self._full: list[float] = []
+        self._waiting: list[int] = []
         self._restarted_s: float | None = None
         self._restarting = 0
 
@@ -74,6 +88,8 @@ class World:
         for _ in range(self._fleet.workers):
             self._add_worker()
         self._fill()
+        if self._fleet.standby:
+            self._have_stood_by()
         at = 0.0
         while course.starts_per_s > 0:
             at += rng.expovariate(course.starts_per_s)
@@ -107,9 +123,18 @@ class World:
             weights = [1 - 0.7 * w.held / limit for w in able]
             self._service.put(self._rng.choices(able, weights)[0])
 
+    def _have_stood_by(self) -> None:
+        """Jobs that stand by from the beginning, and the replicas that ask for others."""
+        for worker in self._workers:
+            for _ in range(min(worker.standbys.limit, self._fleet.max_jobs - worker.held)):
+                worker.stand_by(-self._rng.random())
+        keeper = Keeper(self._loop, self._livekit, self._workers, self._rng)
+        for _ in range(self._fleet.replicas):
+            self._loop.spawn(keeper.run())
+
     def _freeze(self) -> None:
         for worker in self._rng.sample(self._workers, self._course.frozen):
-            worker.frozen = True
+            worker.freeze()
             self._loop.spawn(self._fate_of_frozen(worker))
 
     def _fate_of_frozen(self, worker: Worker) -> Process:
@@ -172,6 +197,13 @@ class World:
         if self._loop.now >= self._course.warm_up_s:
             self._talk_time += talking
             self._overloaded_time += overloaded
+            held = [w.held for w in self._workers]
+            mean = sum(held) / max(len(held), 1)
+            variance = sum((jobs - mean) ** 2 for jobs in held) / max(len(held), 1)
+            self._spreads.append(variance**0.5)
+            full = sum(jobs >= self._fleet.max_jobs for jobs in held)
+            self._full.append(full / max(len(held), 1))
+            self._waiting.append(sum(len(w.standbys.since) for w in self._workers))
         self._loop.at(self._loop.now + WATCH_EVERY_S, self._look)
 
     def _result(self) -> Result:
@@ -184,6 +216,12 @@ class World:
             overloaded=self._overloaded_time / self._talk_time if self._talk_time else 0.0,
             fullest=max(held),
             emptiest=min(held),
+            spread=sum(self._spreads) / max(len(self._spreads), 1),
+            full=sum(self._full) / max(len(self._full), 1),
+            asked_ahead=self._livekit.asked_ahead,
+            stood_by=self._livekit.stood_by,
+            offers_ahead=self._livekit.offers_ahead,
+            waiting=sum(self._waiting) / max(len(self._waiting), 1),
             restarted_s=self._restarted_s,
             missing_s=sum(w.missing_s for w in self._workers),
         )
