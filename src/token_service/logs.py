@@ -19,7 +19,7 @@ class LogLineAnswer(Answer):
 class LogsAnswer(Answer):
     session_id: str
     lines: list[LogLineAnswer]
-    """Oldest first; of each attempt that is over the last 200."""
+    """Oldest first; of each attempt the last 200, up to about a second ago while it runs."""
 
     @classmethod
     def of(cls, session_id: str, logs: Mapping[int, Sequence[Mapping[str, Any]]]) -> "LogsAnswer":

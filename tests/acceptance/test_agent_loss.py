@@ -133,6 +133,12 @@ async def timeline(system: System, session_id: str) -> list[tuple[str, int | Non
     ]
 
 
+async def logged(system: System, session_id: str, *, attempt: int) -> list[dict[str, object]]:
+    async with system.http() as client:
+        shown = (await client.get(f"/api/sessions/{session_id}/logs")).json()
+    return [line for line in shown["lines"] if line["attempt"] == attempt]
+
+
 async def test_a_job_that_never_begins_is_given_up(system: System) -> None:
     """A job process that is stuck when it gets its job: another one takes the session, in time."""
     (stuck,) = (await ready_processes(system, FIRST))[-1:]
@@ -287,11 +293,20 @@ def _tries(system: System) -> int:
 
 
 async def test_a_killed_worker_is_replaced_by_another(two_workers: System) -> None:
-    """A worker is killed (-9) with all its processes: the other worker takes its session over."""
+    """A worker is killed (-9) with all its processes: the other worker takes its session over.
+
+    What the killed job had logged is still told.
+    """
     system = two_workers
     async with system.service() as service, Call(service) as call:
         await call.agent_joins()
         await ask(call, 1, "What is two plus three?", "5")
+
+        async def has_lines() -> bool:
+            return bool(await logged(system, call.session_id, attempt=1))
+
+        await eventually(has_lines, RECOVERY_S)
+        before_death = await logged(system, call.session_id, attempt=1)
         before = await whereabouts(system, call.session_id)
         async with watched(system, call.caller.room_name) as watch:
             system.supervisor.kill(before.part)
@@ -301,4 +316,6 @@ async def test_a_killed_worker_is_replaced_by_another(two_workers: System) -> No
             await ask(call, before.attempt + 1, "What is ten plus ten?", "20")
             assert watch.most == 1
         assert "two plus three" in await chat(system, "ten plus ten")
+        told = await logged(system, call.session_id, attempt=1)
+        assert told[: len(before_death)] == before_death
         await call.end()

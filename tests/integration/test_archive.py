@@ -1,15 +1,20 @@
 """What stays of a conversation, in a real valkey-server."""
 
+import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from livekit.agents.job import JobAcceptArguments, RunningJobInfo
+from livekit.protocol import agent
 from redis.asyncio import Redis
 
 from assistant.sessions import events as ev
 from assistant.sessions.item import Item, ToolUse
+from assistant.sessions.metadata import JobMetadata
 from assistant.sessions.record import Reason, State
 from assistant.sessions.store import keys
 from assistant.sessions.store.archive import EVENT_TEXT_CHARS, ITEMS_PER_SESSION, Archive
@@ -17,6 +22,8 @@ from assistant.sessions.store.client import connect
 from assistant.sessions.store.records import Bounds, SessionStore
 from assistant.sessions.store.saves import REPORT_GRACE_S
 from assistant.sessions.usage import Spent, Usage
+from assistant.worker.record.job_logs import JobLogs
+from assistant.worker.record.reporter import Reporter
 from tests.integration.session_servers import new_session, running_valkey
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.slow]
@@ -195,3 +202,46 @@ async def test_an_erased_session_takes_nothing_more(world: Bench) -> None:
     left = {key async for key in world.redis.scan_iter("*s:*") if key.startswith("session:")}
     assert left == set()
     assert await world.redis.zscore(keys.REPORTS, "s") is None
+
+
+async def test_a_running_job_s_lines_are_kept(redis: Redis) -> None:
+    """What it has logged so far is there while it runs, once; its last lines follow in order."""
+    bench = Bench(redis)
+    await bench.conversation("talking")
+    logs, reporter = JobLogs(), Reporter(bench.store, bench.archive)
+    metadata = JobMetadata(session="talking", attempt=1).encode()
+    running = [
+        RunningJobInfo(
+            JobAcceptArguments(name="", identity="agent", metadata=""),
+            job=agent.Job(id="job-1", metadata=metadata),
+            url="",
+            token="",
+            worker_id="w",
+            fake_job=False,
+        )
+    ]
+
+    def hear(event: str) -> None:
+        record = logging.LogRecord("assistant", logging.INFO, "job.py", 1, event, (), None)
+        record.job_id = "job-1"
+        logs.handle(record)
+
+    async def kept() -> list[str]:
+        lines = (await bench.archive.kept("talking")).logs.get(1, [])
+        return [line["event"] for line in lines]
+
+    delivering = asyncio.create_task(reporter.run())
+    hear("job.began")
+    logs.store(reporter, running)
+    await reporter.flush()
+    assert await kept() == ["job.began"]
+    logs.store(reporter, running)
+    assert not reporter.is_behind, "nothing is new"
+    hear("job.goes_on")
+    logs.store(reporter, running)
+    hear("job.ended")
+    reporter.silent("talking", 1, {"logs:1": logs.take("job-1")})
+    logs.store(reporter, running)
+    await reporter.flush()
+    assert await kept() == ["job.began", "job.goes_on", "job.ended"]
+    delivering.cancel()

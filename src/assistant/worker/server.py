@@ -157,6 +157,10 @@ class Worker:
                 tasks.create_task(self._pool.watch(), name="watch pool"),
                 tasks.create_task(self._keep_telling_load(), name="load"),
                 tasks.create_task(self._reporter.run(), name="reporter"),
+                tasks.create_task(
+                    self._job_logs.keep_storing(self._reporter, lambda: self._pool.running),
+                    name="job logs",
+                ),
                 tasks.create_task(self._keeper.run(self._hangup), name="agents.yaml"),
                 tasks.create_task(self._speech.run(), name="speech ahead"),
                 tasks.create_task(self._standbys.run(), name="standby"),

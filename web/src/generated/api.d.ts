@@ -326,7 +326,7 @@ export interface components {
             readonly level: string;
         };
         readonly LogsAnswer: {
-            /** @description Oldest first; of each attempt that is over the last 200. */
+            /** @description Oldest first; of each attempt the last 200, up to about a second ago while it runs. */
             readonly lines: readonly components["schemas"]["LogLineAnswer"][];
             readonly sessionId: string;
         };

@@ -1,7 +1,7 @@
 """What a job or its worker tells the sessions: in order, buffered while Redis is away."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,18 +42,24 @@ class _Used:
 
 
 @dataclass(frozen=True)
+class _Logged:
+    attempt: int
+    lines: Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
 class _Silent:
     attempt: int
     parts: Mapping[str, Any]
 
 
-_News = ev.Event | _Said | _Begun | _Used | _Silent
+_News = ev.Event | _Said | _Begun | _Used | _Logged | _Silent
 
 
 class Reporter:
     """Delivers news to their sessions; nothing but `run` and `flush` ever waits.
 
-    `archive`: where `keep`, `begin`, `spend` and `silent` lead; None: nobody calls them.
+    `archive`: where `keep`, `begin`, `spend`, `log` and `silent` lead; None: nobody calls them.
     """
 
     def __init__(self, store: SessionStore, archive: Archive | None = None) -> None:
@@ -78,12 +84,21 @@ class Reporter:
         """Have written down what the attempt has used so far."""
         self._put(session_id, _Used(attempt, spent))
 
+    def log(self, session_id: str, attempt: int, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Have written down what the attempt's job has logged, in place of what it had before."""
+        self._put(session_id, _Logged(attempt, lines))
+
     def silent(self, session_id: str, attempt: int, parts: Mapping[str, Any]) -> None:
         """Have written down that nothing more comes of the attempt: its process is gone.
 
         `parts` of the report are what is left of it.
         """
         self._put(session_id, _Silent(attempt, parts))
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether news wait, behind what is being delivered."""
+        return not self._waiting.empty()
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -118,21 +133,7 @@ class Reporter:
     async def _deliver(self, session_id: str, news: _News) -> None:
         while True:
             try:
-                match news:
-                    case _Said(attempt, item, unfinished):
-                        await self._archived.keep(session_id, attempt, item, unfinished)
-                    case _Begun(attempt, unfinished):
-                        await self._archived.begin(session_id, attempt, unfinished)
-                    case _Used(attempt, spent):
-                        await self._archived.spend(session_id, attempt, spent)
-                    case _Silent(attempt, parts):
-                        await self._archived.recover(session_id, attempt)
-                        await self._archived.finish(session_id, attempt, parts, last=True)
-                    case ev.Note():
-                        await self._store.note(session_id, news)
-                    case _:
-                        next_check = None if news.urgent else news.at + NOT_URGENT_S
-                        await self._store.record(session_id, news, next_check=next_check)
+                await self._write(session_id, news)
             except StoreUnavailableError:
                 await asyncio.sleep(RETRY_S)
             except SessionError as error:
@@ -141,3 +142,23 @@ class Reporter:
                 return
             else:
                 return
+
+    async def _write(self, session_id: str, news: _News) -> None:
+        match news:
+            case _Said(attempt, item, unfinished):
+                await self._archived.keep(session_id, attempt, item, unfinished)
+            case _Begun(attempt, unfinished):
+                await self._archived.begin(session_id, attempt, unfinished)
+            case _Used(attempt, spent):
+                await self._archived.spend(session_id, attempt, spent)
+            case _Logged(attempt, lines):
+                parts = {f"logs:{attempt}": lines}
+                await self._archived.finish(session_id, attempt, parts, last=False)
+            case _Silent(attempt, parts):
+                await self._archived.recover(session_id, attempt)
+                await self._archived.finish(session_id, attempt, parts, last=True)
+            case ev.Note():
+                await self._store.note(session_id, news)
+            case _:
+                next_check = None if news.urgent else news.at + NOT_URGENT_S
+                await self._store.record(session_id, news, next_check=next_check)

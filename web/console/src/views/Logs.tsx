@@ -9,6 +9,8 @@ import { clock } from "../state/format";
 import { isOver } from "../state/rows";
 import { logLineOf } from "../state/text";
 
+/** A line is stored within a second. */
+const LOOK_AGAIN_MS = 2000;
 const TRY_AGAIN_MS = 1000;
 const MOST_TRIES = 10;
 
@@ -20,13 +22,19 @@ export function Logs({ session }: { readonly session: SessionAnswer }): ReactNod
   useEffect(
     () =>
       console.listen((event) => {
-        // A job's lines are there when its process is gone.
+        // A job's last lines are there when its process is gone.
         if (event.sessionId === id && (event.name === "report.ready" || event.name === "agent.lost")) again();
       }),
     [console, id, again],
   );
   const over = isOver(session.status);
-  const missing = over && logs.value?.lines.length === 0;
+  const { value, error } = logs;
+  useEffect(() => {
+    if (over || (value === null && error === null)) return;
+    const timer = setTimeout(again, LOOK_AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [over, again, value, error]);
+  const missing = over && value?.lines.length === 0;
   const tries = useRef(0);
   useEffect(() => {
     // The process is gone a moment after its last word, and nothing tells.
@@ -34,13 +42,13 @@ export function Logs({ session }: { readonly session: SessionAnswer }): ReactNod
     tries.current += 1;
     const timer = setTimeout(again, TRY_AGAIN_MS);
     return () => clearTimeout(timer);
-  }, [missing, again, logs.value]);
-  if (logs.error !== null) return <Trouble error={logs.error} again={again} />;
-  if (logs.value === null) return <Loading what="the logs" />;
-  const { lines } = logs.value;
+  }, [missing, again, value]);
+  if (error !== null) return <Trouble error={error} again={again} />;
+  if (value === null) return <Loading what="the logs" />;
+  const { lines } = value;
   if (lines.length === 0) {
     if (over) return <Empty title="No line is kept" />;
-    return <Empty title="Nothing yet">What a job has logged is kept here when its process is gone.</Empty>;
+    return <Empty title="Nothing yet">What the session's jobs log comes here within seconds.</Empty>;
   }
   const since = session.times.active ?? session.times.created;
   return (
