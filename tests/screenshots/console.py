@@ -10,7 +10,7 @@ from playwright.async_api import expect
 
 from assistant.rehearsal.scenario import Call
 from tests.acceptance.asking import A_JOKE, THE_TIME, asks_aloud
-from tests.acceptance.browser import DESKTOP, chromium, visit
+from tests.acceptance.browser import DESKTOP, PHONE, chromium, visit
 from tests.acceptance.system import PROJECT, System
 from tests.integration.http_stack import running_stack
 from tests.screenshots.history import keep_beating, live_through
@@ -18,7 +18,7 @@ from tests.screenshots.shots import Shots
 from tests.timing import scaled
 
 SHOWN_S = 20.0
-TALL_PX = 1020
+TALL_PX = 1080
 TABS = ("Conversation", "Timeline", "Report", "Logs", "Webhooks")
 VIEWS = {
     "overview": "Workers",
@@ -91,6 +91,9 @@ async def overview(_system: System, shots: Shots, folder: Path) -> None:
             await console.page.set_viewport_size({"width": DESKTOP["width"], "height": TALL_PX})
             await console.page.locator(".fleet").wait_for(timeout=scaled(SHOWN_S) * 1000)
             await shots.picture(console, "fleet-whole")
+            await console.page.set_viewport_size(PHONE)
+            await console.page.get_by_role("button", name="3 workers").click()
+            await shots.picture(console, "fleet-workers-phone")
 
 
 STATES: dict[str, Lead] = {"views": views, "overview": overview}

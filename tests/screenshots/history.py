@@ -7,6 +7,8 @@ import signal
 import time
 from typing import cast
 
+from redis.asyncio import Redis
+
 from assistant.sessions import events as ev
 from assistant.sessions.record import Reason, Session
 from assistant.sessions.store import keys
@@ -18,6 +20,9 @@ from tests.integration.session_servers import beat, new_session
 
 AGENTS = ("assistant", "assistant", "concierge", "storyteller")
 WORKERS = ("voice-1", "voice-2")
+#: It finishes its conversations, and takes no more.
+LEAVING = "voice-3"
+LEFT_JOBS = 2
 PLACES = 12
 HOUR_S = 3600.0
 #: Nobody looks at these sessions: they have no rooms.
@@ -52,6 +57,8 @@ async def live_through(stack: Stack, spec: str, *, seed: int = 7) -> int:
         living = cast("list[str]", await redis.zrange(keys.SLOTS, 0, -1))
         await redis.delete(keys.DUE)
         await redis.zadd(keys.DUE, dict.fromkeys(living, now + NEVER_S))
+        # Whoever's worker does not beat would get another agent.
+        await _beat(redis, len(living))
     stack.service.process.send_signal(signal.SIGCONT)
     return len(living)
 
@@ -116,21 +123,26 @@ def _turn(rng: random.Random, at: float, turn: int) -> ev.TurnCompleted:
 
 async def keep_beating(stack: Stack, jobs: int) -> None:
     """Has the workers say that they are there, until cancelled."""
-    started_at = time.time() - 5 * HOUR_S
     async with connect(stack.redis_url) as redis:
-        registry = WorkerRegistry(redis, keep_s=NEVER_S)
         while True:
-            for n, name in enumerate(WORKERS):
-                mine = (jobs + n) // len(WORKERS)
-                told = beat(
-                    name,
-                    host=f"{name}.example",
-                    max_jobs=PLACES,
-                    jobs=mine,
-                    warm=3,
-                    load=round(mine / PLACES, 2),
-                    version="1.8.9",
-                    started_at=started_at,
-                )
-                await registry.beat(told)
+            await _beat(redis, jobs)
             await asyncio.sleep(BEAT_INTERVAL_S)
+
+
+async def _beat(redis: Redis, jobs: int) -> None:
+    shares = {LEAVING: min(LEFT_JOBS, jobs)}
+    others = jobs - shares[LEAVING]
+    shares |= {name: (others + n) // len(WORKERS) for n, name in enumerate(WORKERS)}
+    for name, mine in shares.items():
+        told = beat(
+            name,
+            host=f"{name}.example",
+            max_jobs=PLACES,
+            jobs=mine,
+            warm=0 if name == LEAVING else 3,
+            draining=name == LEAVING,
+            load=round(mine / PLACES, 2),
+            version="1.8.9",
+            started_at=time.time() - 5 * HOUR_S,
+        )
+        await WorkerRegistry(redis, keep_s=NEVER_S).beat(told)

@@ -4,27 +4,27 @@ import { type ReactNode, useState } from "react";
 import type { Overview, WorkerAnswer } from "../api/types";
 import { useNow } from "../live/hooks";
 import { Empty, Pill } from "../parts/small";
-import { clock, moment } from "../state/format";
+import { lagging, stateOf } from "../state/fleet";
+import { duration, moment } from "../state/format";
 import { format, sessionRoute } from "../state/route";
 
-/** A beat comes every second. */
-const LATE_S = 3;
-
-function stateOf(worker: WorkerAnswer): { readonly status: string; readonly text: string } {
-  if (worker.beatAgeS > LATE_S) return { status: "failed", text: `silent for ${clock(worker.beatAgeS)}` };
-  if (worker.draining) return { status: "queued", text: "drains" };
-  if (!worker.registered) return { status: "failed", text: "not registered" };
-  if (worker.jobs >= worker.maxJobs) return { status: "queued", text: "full" };
-  return { status: "active", text: "takes jobs" };
-}
+/** Of the section; the overview begins with a link to it. */
+export const FLEET = "fleet";
 
 export function Fleet({ overview }: { readonly overview: Overview }): ReactNode {
   const now = useNow(10);
+  const behind = lagging(overview);
   const versions = new Set(overview.workers.map((worker) => worker.version));
   return (
-    <section className="fleet">
+    <section className="fleet" id={FLEET} tabIndex={-1}>
       <h2>Workers</h2>
       {versions.size > 1 && <p className="note">They run {versions.size} versions: {[...versions].sort().join(", ")}.</p>}
+      {behind.length > 0 && (
+        <p className="note">
+          {behind.length === 1 ? `${behind[0]!.host} has` : `${behind.length} of them have`} another agents.yaml than the
+          service, which gives its sessions {overview.catalog.digest}: SIGHUP has a worker read it again.
+        </p>
+      )}
       {overview.workers.length === 0 ? (
         <Empty title="No worker is there">
           Start one with the service's REDIS_URL, LIVEKIT_URL and ASSISTANT_AGENT_NAME: python -m assistant start
@@ -39,6 +39,7 @@ export function Fleet({ overview }: { readonly overview: Overview }): ReactNode 
                 <th scope="col">Jobs</th>
                 <th scope="col" className="number">Warm</th>
                 <th scope="col" className="number">Load</th>
+                <th scope="col" className="number">Beat</th>
                 <th scope="col">Version</th>
                 <th scope="col" className="number">Since</th>
               </tr>
@@ -86,12 +87,13 @@ function WorkerRow({ worker, now }: { readonly worker: WorkerAnswer; readonly no
         </td>
         <td className="number">{worker.warm}</td>
         <td className="number">{worker.load.toFixed(2)}</td>
+        <td className="number">{duration(worker.beatAgeS)}</td>
         <td className="mono">{worker.version}</td>
         <td className="number">{moment(worker.startedAt, now)}</td>
       </tr>
       {open && (
         <tr>
-          <td colSpan={7} className="worker-sessions">
+          <td colSpan={8} className="worker-sessions">
             {sessions.map((each) => (
               <a key={each.sessionId} className="mono" href={format(sessionRoute(each.sessionId))}>
                 {each.sessionId}

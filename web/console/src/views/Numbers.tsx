@@ -2,6 +2,7 @@
 
 import type { ReactNode } from "react";
 import type { Overview } from "../api/types";
+import { crew } from "../state/fleet";
 import { count, duration, money } from "../state/format";
 import { type Figures, overall, sum, total } from "../state/figures";
 
@@ -9,12 +10,14 @@ interface NumberProps {
   readonly label: string;
   readonly value: string;
   readonly note: string;
+  /** Leads to what the note speaks of. */
+  readonly onNote?: () => void;
   readonly bad?: boolean;
   /** From 0 to 1: how full it is; absent: it has no bound. */
   readonly full?: number;
 }
 
-function Number({ label, value, note, bad = false, full }: NumberProps): ReactNode {
+function Number({ label, value, note, onNote, bad = false, full }: NumberProps): ReactNode {
   return (
     <div className="number-tile" data-bad={bad}>
       <dt>{label}</dt>
@@ -25,13 +28,26 @@ function Number({ label, value, note, bad = false, full }: NumberProps): ReactNo
             <i style={{ width: `${Math.min(Math.max(full, 0), 1) * 100}%` }} />
           </span>
         )}
-        <span className="number-note">{note}</span>
+        {onNote === undefined ? (
+          <span className="number-note">{note}</span>
+        ) : (
+          <button type="button" className="number-note number-link" onClick={onNote}>
+            {note}
+          </button>
+        )}
       </dd>
     </div>
   );
 }
 
-export function Numbers({ overview, figures }: { readonly overview: Overview; readonly figures: Figures }): ReactNode {
+interface NumbersProps {
+  readonly overview: Overview;
+  readonly figures: Figures;
+  /** Leads to the workers. */
+  readonly toFleet: () => void;
+}
+
+export function Numbers({ overview, figures, toFleet }: NumbersProps): ReactNode {
   const { sessions, slots, queue, pool } = overview;
   const failed = total(figures, (point) => sum(point.failed));
   const started = total(figures, (point) => point.started);
@@ -39,6 +55,7 @@ export function Numbers({ overview, figures }: { readonly overview: Overview; re
   const joining = overall(figures, "joining");
   const cost = figures.currency === null ? null : total(figures, (point) => point.cost ?? 0);
   const room = Math.min(slots.limit, pool.maxJobs);
+  const workers = crew(overview);
   return (
     <dl className="numbers">
       <Number
@@ -49,9 +66,10 @@ export function Numbers({ overview, figures }: { readonly overview: Overview; re
       <Number
         label="Slots in use"
         value={`${count(slots.used)} of ${count(room)}`}
-        note={`MAX_BOTS is ${count(slots.limit)}`}
+        note={workers.text}
+        onNote={toFleet}
         full={room === 0 ? 0 : slots.used / room}
-        bad={room === 0}
+        bad={room === 0 || workers.bad}
       />
       <Number
         label="In the queue"

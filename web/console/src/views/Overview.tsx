@@ -5,7 +5,7 @@ import { useConsole, useStore } from "../live/hooks";
 import { type Span, useFigures } from "../live/useFigures";
 import { Loading, Segmented, Trouble } from "../parts/small";
 import { Charts } from "./Charts";
-import { Fleet } from "./Fleet";
+import { Fleet, FLEET } from "./Fleet";
 import { Numbers } from "./Numbers";
 
 type Window = "hour" | "six" | "day";
@@ -20,6 +20,12 @@ const SPANS: Readonly<Record<Window, Span>> = {
   day: { windowS: 24 * 3600, stepS: 900 },
 };
 
+function toFleet(): void {
+  const fleet = document.getElementById(FLEET);
+  fleet?.scrollIntoView({ block: "start" });
+  fleet?.focus({ preventScroll: true });
+}
+
 export default function Overview(): ReactNode {
   const overview = useStore(useConsole().overview);
   const [window, setWindow] = useState<Window>("hour");
@@ -31,7 +37,7 @@ export default function Overview(): ReactNode {
         <Segmented label="How far back" choices={WINDOWS} value={window} onChange={setWindow} />
       </div>
       {error !== null && <Trouble error={error} again={again} />}
-      {overview === null ? <Loading what="the fleet" /> : <Numbers overview={overview} figures={figures} />}
+      {overview === null ? <Loading what="the fleet" /> : <Numbers overview={overview} figures={figures} toFleet={toFleet} />}
       {figures.steps.length > 0 && <Charts figures={figures} limit={overview?.slots.limit ?? null} />}
       {overview !== null && <Fleet overview={overview} />}
     </div>
