@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 
+from assistant import log
 from assistant.errors import SettingsError
 from assistant.local_stack.stand_ins.errors import StandInError
 from assistant.local_stack.stand_ins.server import serving
 from assistant.local_stack.stand_ins.settings import StandInSettings
-from assistant.settings import read
+from assistant.settings import LogSettings, read
 
 
 async def run(settings: StandInSettings, host: str, port: int) -> None:
@@ -34,6 +35,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free port")
     arguments = parser.parse_args()
     try:
+        logs = read(LogSettings, os.environ)
+        log.configure(level=logs.log_level, style=logs.log_format)
         asyncio.run(run(read(StandInSettings, os.environ), arguments.host, arguments.port))
     except (StandInError, SettingsError, OSError) as error:
         sys.stderr.write(f"{error}\n")

@@ -9,10 +9,10 @@ import time
 import uuid
 from typing import Any, Literal
 
-import structlog
 from aiohttp import WSCloseCode, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from assistant import log
 from assistant.local_stack.stand_ins.errors import (
     DecoderLostError,
     FaultClosedError,
@@ -22,7 +22,7 @@ from assistant.local_stack.stand_ins.parts import PARTS, Parts, cut
 from assistant.local_stack.stand_ins.stream_session import MAX_MESSAGE_BYTES, StreamSession
 from assistant.local_stack.stand_ins.turn_follower import TurnFollower
 
-log = structlog.get_logger(__name__)
+_log = log.get(__name__)
 
 #: Each pocketsphinx stream is a process.
 MAX_STREAMS = {"pocketsphinx": 64, "scripted": 2_000}
@@ -102,7 +102,7 @@ class Words:
             elif kind != "KeepAlive":
                 session.put(_error(CLOSE_BAD_INPUT, f"Invalid Message Type: {kind!r}"))
         except (ValueError, AttributeError) as error:
-            log.info("stand_in.bad_message", service="assemblyai", error=type(error).__name__)
+            _log.info("stand_in.bad_message", service="assemblyai", error=type(error).__name__)
             session.put(_error(CLOSE_BAD_INPUT, "Invalid JSON"))
         return False
 
@@ -144,7 +144,7 @@ async def _serve(
         try:
             recognizer = await parts.recognizers.open()
         except DecoderLostError as error:
-            log.warning("stand_in.decoder_lost", reason=str(error))
+            _log.warning("stand_in.decoder_lost", reason=str(error))
             await ws.send_json(_error(WSCloseCode.INTERNAL_ERROR, "Internal error"))
             await ws.close(code=WSCloseCode.INTERNAL_ERROR)
             return

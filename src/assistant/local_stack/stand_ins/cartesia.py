@@ -10,10 +10,10 @@ import json
 import time
 from typing import Any, Literal
 
-import structlog
 from aiohttp import WSMsgType, web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from assistant import log
 from assistant.local_stack.stand_ins.errors import (
     FaultClosedError,
     FaultFailedError,
@@ -24,7 +24,7 @@ from assistant.local_stack.stand_ins.parts import PARTS, Parts, cut
 from assistant.local_stack.stand_ins.speech_request import sentences
 from assistant.local_stack.stand_ins.voices import DEFAULT_VOICE, VOICES
 
-log = structlog.get_logger(__name__)
+_log = log.get(__name__)
 
 #: Text only travels in this direction.
 MAX_MESSAGE_BYTES = 1 << 16
@@ -111,10 +111,10 @@ class Connection:
         except FaultClosedError:
             cut(self._request)
         except SynthesisError as error:
-            log.warning("stand_in.synthesis_failed", engine=error.engine, reason=error.reason)
+            _log.warning("stand_in.synthesis_failed", engine=error.engine, reason=error.reason)
             await self._fail(context_id, 500, str(error))
         except ConnectionError:
-            log.debug("stand_in.client_left", service="cartesia")
+            _log.debug("stand_in.client_left", service="cartesia")
         finally:
             self._contexts.pop(context_id, None)
 

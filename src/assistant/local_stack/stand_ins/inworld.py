@@ -9,10 +9,10 @@ import json
 import time
 from typing import Any
 
-import structlog
 from aiohttp import WSMsgType, web
 from pydantic import ValidationError
 
+from assistant import log
 from assistant.local_stack.stand_ins.errors import (
     FaultClosedError,
     FaultFailedError,
@@ -24,7 +24,7 @@ from assistant.local_stack.stand_ins.speech_context import SpeechContext, speak
 from assistant.local_stack.stand_ins.speech_request import ContextMessage, OneShot, VoiceConfig
 from assistant.local_stack.stand_ins.voices import VOICES, find_voice
 
-log = structlog.get_logger(__name__)
+_log = log.get(__name__)
 
 #: Text only travels in this direction.
 MAX_MESSAGE_BYTES = 1 << 16
@@ -163,10 +163,10 @@ class Connection:
         except FaultClosedError:
             cut(self._request)
         except SynthesisError as error:
-            log.warning("stand_in.synthesis_failed", engine=error.engine, reason=error.reason)
+            _log.warning("stand_in.synthesis_failed", engine=error.engine, reason=error.reason)
             await self._fail(context_id, INTERNAL, str(error))
         except ConnectionError:
-            log.debug("stand_in.client_left", service="inworld")
+            _log.debug("stand_in.client_left", service="inworld")
         finally:
             self._contexts.pop(context_id, None)
 

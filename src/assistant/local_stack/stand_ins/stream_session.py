@@ -7,9 +7,9 @@ import asyncio
 import time
 from typing import Any, Protocol
 
-import structlog
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
+from assistant import log
 from assistant.local_stack.stand_ins.errors import (
     DecoderLostError,
     FaultClosedError,
@@ -18,7 +18,7 @@ from assistant.local_stack.stand_ins.errors import (
 from assistant.local_stack.stand_ins.parts import cut
 from assistant.local_stack.stand_ins.turn_follower import Outgoing, TurnFollower
 
-log = structlog.get_logger(__name__)
+_log = log.get(__name__)
 
 #: One message of audio.
 MAX_MESSAGE_BYTES = 1 << 20
@@ -69,7 +69,7 @@ class StreamSession:
             try:
                 ended = await self._read()
             except DecoderLostError as error:
-                log.warning("stand_in.decoder_lost", reason=str(error))
+                _log.warning("stand_in.decoder_lost", reason=str(error))
                 await self._fail(WSCloseCode.INTERNAL_ERROR, "Internal error")
                 ended = False
             except asyncio.QueueFull:
