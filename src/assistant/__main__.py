@@ -205,10 +205,20 @@ def download_files() -> None:
 @cli.command()
 def up() -> None:
     """Run every part on this machine, with stand-ins for whatever has no key."""
+    from assistant.catalog.catalog import Catalog
+    from assistant.catalog.environment import required_environment
     from assistant.local_stack import stack
+    from assistant.settings import SessionSettings
 
+    agents = Catalog.load(read(SessionSettings, os.environ).agents_file).agents.values()
+    needed = {
+        name for agent in agents for need in required_environment(agent) for name in need.names
+    }
     state_dir = Path(os.environ.get("ASSISTANT_STATE_DIR") or ".state")
-    raise typer.Exit(stack.run(environ=os.environ, project_dir=Path.cwd(), state_dir=state_dir))
+    code = stack.run(
+        environ=os.environ, key_names=needed, project_dir=Path.cwd(), state_dir=state_dir
+    )
+    raise typer.Exit(code)
 
 
 @cli.command()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -31,6 +32,17 @@ START_S = scaled(60)
 STOP_S = scaled(30)
 PARTS = ("valkey", "livekit-valkey", "livekit", "stand-ins", "service", "worker")
 REPLACEABLE = ("LIVEKIT_", "ASSISTANT_", "REDIS_URL", "GROQ_", "ASSEMBLY", "INWORLD_")
+OTHER_VENDORS = """\
+version: 1
+default: clerk
+agents:
+  clerk:
+    title: Clerk
+    instructions: Answer in one sentence.
+    stt: {provider: deepgram}
+    llm: {provider: groq}
+    tts: {provider: cartesia, voice: 694f9389-aac1-45b6-b726-9d9369183238}
+"""
 
 
 class Up:
@@ -111,9 +123,16 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_up_comes_up_and_ctrl_c_takes_it_down(tmp_path: Path) -> None:
-    """Everything is ready, and told; a second one is refused; Ctrl-C leaves no process."""
-    async with up(tmp_path) as first:
+    """Everything is ready, and told; a second one is refused; Ctrl-C leaves no process.
+
+    Whichever vendors agents.yaml names have their stand-ins.
+    """
+    agents = tmp_path / "agents.yaml"
+    agents.write_text(OTHER_VENDORS)
+    async with up(tmp_path, ASSISTANT_AGENTS_FILE=str(agents)) as first:
         await first.ready(FIRST_START_S)
+        rows = re.findall(r"\((\w+)\) +stand-in ", first.said())
+        assert rows == ["deepgram", "groq", "cartesia"]
         assert set(first.stack["pids"]) == set(PARTS)
         port = int(first.stack["service_url"].rpartition(":")[2])
         assert await http_ready(port, "/health")() is None

@@ -28,6 +28,10 @@ LIVEKIT = {
 }
 
 
+#: What agents.yaml as it is shipped needs.
+USED = ("ASSEMBLYAI_API_KEY", "ASSEMBLY_API_KEY", "GROQ_API_KEY", "INWORLD_API_KEY")
+
+
 def names(found: choices.Choices) -> list[str]:
     return [vendor.name for vendor in found.stand_ins]
 
@@ -35,7 +39,7 @@ def names(found: choices.Choices) -> list[str]:
 def test_everything_is_ours_without_settings() -> None:
     """An empty environment, or one of empty values, brings stand-ins and our own servers."""
     for environ in ({}, {"GROQ_API_KEY": "", "REDIS_URL": "", "LIVEKIT_URL": ""}):
-        found = choices.choose(environ)
+        found = choices.choose(environ, USED)
         assert names(found) == ["assemblyai", "groq", "inworld"]
         assert found.livekit_url is None
         assert found.redis_url is None
@@ -55,39 +59,55 @@ def test_everything_is_ours_without_settings() -> None:
 def test_a_key_makes_its_vendor_real(name: str, vendor: str) -> None:
     """Each vendor's key, also by its older name, or an address for it, replaces its stand-in."""
     environ = {name: "value"}
-    found = choices.choose(environ)
+    found = choices.choose(environ, USED)
     assert vendor not in names(found)
     assert len(names(found)) == 2
     values = choices.vendor_environ(environ, found, 2345)
     assert not any(key in values for key in environ)
-    assert sum(value == choices.DUMMY_KEY for value in values.values()) in (2, 3)
+    assert [each.name for each in found.vendors] == ["assemblyai", "groq", "inworld"]
 
 
 def test_stand_ins_get_addresses_and_dummy_keys() -> None:
     """The worker finds the stand-ins by the same variables that a user would set."""
-    assert choices.vendor_environ({}, choices.choose({}), 2345) == {
+    assert choices.vendor_environ({}, choices.choose({}, USED), 2345) == {
         "ASSEMBLYAI_API_KEY": "stand-in",
         "ASSISTANT_ASSEMBLYAI_URL": "ws://127.0.0.1:2345",
+        "DEEPGRAM_API_KEY": "stand-in",
+        "ASSISTANT_DEEPGRAM_URL": "http://127.0.0.1:2345/v1/listen",
         "GROQ_API_KEY": "stand-in",
         "ASSISTANT_GROQ_URL": "http://127.0.0.1:2345/openai/v1",
         "INWORLD_API_KEY": "stand-in",
         "ASSISTANT_INWORLD_URL": "http://127.0.0.1:2345/",
+        "CARTESIA_API_KEY": "stand-in",
+        "ASSISTANT_CARTESIA_URL": "http://127.0.0.1:2345/",
     }
+
+
+def test_vendors_that_agents_use_are_stood_in_for() -> None:
+    """Those that agents.yaml names, and no stand-in runs for one that it does not."""
+    found = choices.choose(
+        {}, ("DEEPGRAM_API_KEY", "GROQ_API_KEY", "CARTESIA_API_KEY", "HOUSE_KEY")
+    )
+    assert names(found) == ["deepgram", "groq", "cartesia"]
+    real = dict.fromkeys(USED, "value")
+    found = choices.choose(real, USED)
+    assert names(found) == []
+    assert choices.vendor_environ(real, found, 2345) == {}
 
 
 def test_livekit_is_all_or_nothing() -> None:
     """Two of LiveKit's three variables are refused, naming the third."""
-    assert choices.choose(LIVEKIT).livekit_url == LIVEKIT["LIVEKIT_URL"]
+    assert choices.choose(LIVEKIT, ()).livekit_url == LIVEKIT["LIVEKIT_URL"]
     for missing in LIVEKIT:
         with pytest.raises(StackMisconfiguredError, match=f"{missing} is missing"):
-            choices.choose({k: v for k, v in LIVEKIT.items() if k != missing})
+            choices.choose({k: v for k, v in LIVEKIT.items() if k != missing}, ())
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1", "80.5"])
 def test_a_port_must_be_one(port: str) -> None:
     """A wrong port is refused by name before anything starts."""
     with pytest.raises(StackMisconfiguredError, match="ASSISTANT_HTTP_PORT"):
-        choices.choose({"ASSISTANT_HTTP_PORT": port})
+        choices.choose({"ASSISTANT_HTTP_PORT": port}, ())
 
 
 def test_busy_port_is_told_with_its_remedy() -> None:

@@ -70,13 +70,14 @@ def plan(
         raise NotInConsoleError(spec.name, spec.turn_detection.model)
     # LiveKit's variables are no matter here, whether complete or not.
     ours = {name: value for name, value in environ.items() if name not in LIVEKIT_NAMES}
-    choices = choose({name: v for name, v in ours.items() if name != "ASSISTANT_HTTP_PORT"})
     needed = [need for each in (spec, *spec.team.values()) for need in required_environment(each)]
-    names = {name for need in needed for name in need.names}
-    stand_ins = tuple(vendor for vendor in choices.stand_ins if names & set(vendor.key_names))
+    choices = choose(
+        {name: value for name, value in ours.items() if name != "ASSISTANT_HTTP_PORT"},
+        {name for need in needed for name in need.names},
+    )
     complete = {**reaching_loopback(ours), **vendor_environ(ours, choices, port)}
     _check_keys(needed, complete)
-    return Plan(spec, stand_ins, port, complete, catalog.prices)
+    return Plan(spec, choices.stand_ins, port, complete, catalog.prices)
 
 
 def _resolved(

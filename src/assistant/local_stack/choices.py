@@ -1,6 +1,6 @@
 """Which parts of the stack are real and which are ours, from the environment alone. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ LIVEKIT_NAMES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
 class Vendor:
     """A vendor and its variables; `stand_in_url` has the stand-ins' port in it."""
 
-    name: Literal["assemblyai", "groq", "inworld"]
+    name: Literal["assemblyai", "deepgram", "groq", "inworld", "cartesia"]
     role: str
     key_names: tuple[str, ...]
     url_name: str
@@ -32,6 +32,13 @@ VENDORS = (
         f"ws://{HOST}:{{port}}",
     ),
     Vendor(
+        "deepgram",
+        "speech to text",
+        ("DEEPGRAM_API_KEY",),
+        "ASSISTANT_DEEPGRAM_URL",
+        f"http://{HOST}:{{port}}/v1/listen",
+    ),
+    Vendor(
         "groq",
         "language model",
         ("GROQ_API_KEY",),
@@ -45,25 +52,37 @@ VENDORS = (
         "ASSISTANT_INWORLD_URL",
         f"http://{HOST}:{{port}}/",
     ),
+    Vendor(
+        "cartesia",
+        "text to speech",
+        ("CARTESIA_API_KEY",),
+        "ASSISTANT_CARTESIA_URL",
+        f"http://{HOST}:{{port}}/",
+    ),
 )
 KEY_NAMES = frozenset(name for vendor in VENDORS for name in vendor.key_names)
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """`livekit_url`, `redis_url` None: ours. `stand_ins`: the vendors that a stand-in replaces."""
+    """`livekit_url`, `redis_url` None: ours. `vendors`: those that agents use.
+
+    `stand_ins`: those of them that a stand-in replaces.
+    """
 
     livekit_url: str | None
     redis_url: str | None
+    vendors: tuple[Vendor, ...]
     stand_ins: tuple[Vendor, ...]
     http_port: int | None
 
 
-def choose(environ: Mapping[str, str]) -> Choices:
+def choose(environ: Mapping[str, str], used: Collection[str]) -> Choices:
     """Read the choices; an empty variable counts as not set.
 
-    A vendor is real when its key is set, or another address for it (such as a Llama server of
-    one's own, which needs no key).
+    `used`: the variables of all keys that agents need, by which their vendors are known. A vendor
+    is real when its key is set, or another address for it (such as a Llama server of one's own,
+    which needs no key).
 
     Raises:
         StackMisconfiguredError: a part of LiveKit's three variables is missing, or a port is none.
@@ -75,16 +94,18 @@ def choose(environ: Mapping[str, str]) -> Choices:
             f"To use a LiveKit server of yours, set {', '.join(LIVEKIT_NAMES)}; "
             f"{', '.join(missing)} is missing. With none of them set, one is started for you."
         )
+    vendors = tuple(vendor for vendor in VENDORS if not set(vendor.key_names).isdisjoint(used))
     return Choices(
         livekit_url=environ.get("LIVEKIT_URL") or None,
         redis_url=environ.get("REDIS_URL") or None,
-        stand_ins=tuple(
-            vendor
-            for vendor in VENDORS
-            if not any(is_set.get(name) for name in (*vendor.key_names, vendor.url_name))
-        ),
+        vendors=vendors,
+        stand_ins=tuple(vendor for vendor in vendors if not _is_real(vendor, environ)),
         http_port=_port(environ.get("ASSISTANT_HTTP_PORT") or None),
     )
+
+
+def _is_real(vendor: Vendor, environ: Mapping[str, str]) -> bool:
+    return any(environ.get(name) for name in (*vendor.key_names, vendor.url_name))
 
 
 def _port(text: str | None) -> int | None:
@@ -105,11 +126,16 @@ def host_of(url: str) -> str:
 
 
 def vendor_environ(environ: Mapping[str, str], choices: Choices, port: int) -> dict[str, str]:
-    """The vendors' variables for the worker: stand-ins' addresses, and a key where none is."""
+    """The vendors' variables for the worker: stand-ins' addresses, and a key where none is.
+
+    Where stand-ins run, those of vendors that no agent uses are told as well: agents.yaml may come
+    to name one while the worker runs.
+    """
     values: dict[str, str] = {}
-    for vendor in choices.stand_ins:
-        values[vendor.url_name] = vendor.stand_in_url.format(port=port)
-    for vendor in VENDORS:
+    for vendor in VENDORS if choices.stand_ins else ():
+        if not _is_real(vendor, environ):
+            values[vendor.url_name] = vendor.stand_in_url.format(port=port)
+    for vendor in VENDORS if choices.stand_ins else choices.vendors:
         if not any(environ.get(name) for name in vendor.key_names):
             values[vendor.key_names[0]] = DUMMY_KEY
     return values

@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,14 +66,17 @@ class Plan:
         return self.choices.redis_url or valkey_url(self.ports["valkey"])
 
 
-def run(*, environ: Mapping[str, str], project_dir: Path, state_dir: Path) -> int:
+def run(
+    *, environ: Mapping[str, str], key_names: Collection[str], project_dir: Path, state_dir: Path
+) -> int:
     """Bring everything up, keep it up until a signal, take it down; the exit status.
 
+    `key_names`: the variables of the keys that agents need.
     0: stopped by SIGINT, SIGTERM or SIGHUP. 1: something could not start, or died.
     """
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        choices = chosen.choose(environ)
+        choices = chosen.choose(environ, key_names)
         with state_folder.hold(state_dir.resolve()) as state:
             return asyncio.run(
                 _Stack(environ, project_dir.resolve(), state, choices, console).run()
@@ -204,7 +207,7 @@ def table(plan: Plan) -> Table:
     redis = "yours" if plan.choices.redis_url else "ours"
     rows.add_row("Redis", redis, chosen.host_of(plan.redis_url))
     stand_ins = f"http://{HOST}:{plan.ports['stand-ins']}"
-    for vendor in chosen.VENDORS:
+    for vendor in plan.choices.vendors:
         what = f"{vendor.role} ({vendor.name})"
         if vendor in plan.choices.stand_ins:
             rows.add_row(what, "stand-in", stand_ins)
