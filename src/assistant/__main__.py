@@ -174,10 +174,18 @@ def console(
 
 @cli.command()
 def check() -> None:
-    """Validate agents.yaml and the environment, and print what would run."""
+    """Validate agents.yaml and the environment, and print what would run.
+
+    Beside a running `make up`: with its addresses, keys and stand-ins.
+    """
+    from assistant.operator.location import read_local_stack
     from assistant.worker.process.report import print_report
 
-    raise typer.Exit(print_report(os.environ))
+    stack = read_local_stack(os.environ)
+    if stack is None:
+        raise typer.Exit(print_report(os.environ))
+    environ = stack.fill_in(os.environ)
+    raise typer.Exit(print_report(environ, has_stand_ins=stack.has_stand_ins))
 
 
 @cli.command()

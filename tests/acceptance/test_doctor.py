@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 from assistant.catalog import Catalog
 from assistant.local_stack.ports import HOST, free_port
 from tests.acceptance.system import PROJECT, System
+from tests.acceptance.test_voice import fault
 from tests.timing import scaled
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -82,6 +83,16 @@ async def test_a_working_system_is_found_to_work(system: System) -> None:
         assert not [session_id for session_id in slots if "doctor" in session_id]
     finally:
         await redis.aclose()
+
+
+async def test_a_vendor_that_fails_in_the_trial_is_named(system: System) -> None:
+    """The agent joins, and would never understand a word: who refused it, and exit code 1."""
+    await fault(system, service="assemblyai", operation="connect", kind="fail", status=401)
+    code, report = await examined(system)
+    assert code == 1
+    found = failed(report)
+    assert set(found) == {"trial's vendors"}
+    assert found["trial's vendors"]["detail"].startswith("assemblyai (stt): ")
 
 
 async def test_what_is_broken_is_named_with_a_remedy(system: System) -> None:

@@ -51,6 +51,18 @@ def test_an_example_runs_as_its_readme_says(
             python_function.load(tool)
 
 
+def test_check_counts_the_stand_ins_of_a_running_stack(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside `make up` no vendor's key is missing; a key that has no stand-in still is."""
+    environ = {name: value for name, value in ENVIRON.items() if name.startswith("LIVEKIT_")}
+    agents = {"ASSISTANT_AGENTS_FILE": str(EXAMPLES / "orders" / "agents.yaml")}
+    shop = {"SHOP_URL": "http://127.0.0.1:8090", "SHOP_KEY": "demo"}
+    assert print_report({**environ, **agents, **shop}, has_stand_ins=True) == 0
+    assert "groq, until GROQ_API_KEY is set" in capsys.readouterr().out
+    assert print_report({**environ, **agents}, has_stand_ins=True) != 0
+    assert "SHOP_KEY" in capsys.readouterr().out
+    assert print_report({**environ, **agents, **shop}) != 0
+
+
 @pytest.mark.parametrize("readme", sorted(EXAMPLES.glob("**/README.md")), ids=str)
 def test_every_link_of_a_readme_leads_to_a_file(readme: Path) -> None:
     links = _LINK.findall(readme.read_text(encoding="utf-8"))

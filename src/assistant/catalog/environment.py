@@ -31,6 +31,11 @@ class EnvRequirement:
         """Whether one of the variables holds something."""
         return any(environ.get(name, "").strip() for name in self.names)
 
+    @property
+    def has_stand_in(self) -> bool:
+        """Whether it is a vendor's for which `make up` has a stand-in."""
+        return self.names in _VENDOR_KEYS.values()
+
     def __str__(self) -> str:
         path = f"agents.{self.agent}.{self.stage}"
         return f"{' or '.join(self.names)} must be set: {path} uses {self.provider}"

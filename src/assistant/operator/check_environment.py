@@ -37,16 +37,18 @@ def check_agents(
         yield fail("agents.yaml", str(error), "correct the lines that it names")
         return
     yield ok("agents.yaml", f"{', '.join(catalog.agents)}; default {catalog.default}")
-    missing: dict[str, list[str]] = {}
+    missing: dict[tuple[str, bool], list[str]] = {}
     for agent in catalog.agents.values():
         for requirement in required_environment(agent):
             if not requirement.is_met(environ):
-                missing.setdefault(" or ".join(requirement.names), []).append(agent.name)
+                stands_in = has_stand_ins and requirement.has_stand_in
+                key = (" or ".join(requirement.names), stands_in)
+                missing.setdefault(key, []).append(agent.name)
     if not missing:
         yield ok("vendor keys", "every agent has those that it needs")
-    for names, agents in sorted(missing.items()):
-        told, remedy = f"{names} is not set, and {', '.join(agents)} needs it", "set it"
-        if has_stand_ins:
-            yield warn("vendor keys", told, "stand-ins speak for the vendors; set it for real ones")
+    for (names, stands_in), agents in sorted(missing.items()):
+        told = f"{names} is not set; needed by {', '.join(agents)}"
+        if stands_in:
+            yield warn("vendor keys", told, "a stand-in takes the vendor's place; set it for real")
         else:
-            yield fail("vendor keys", told, remedy)
+            yield fail("vendor keys", told, "set it")

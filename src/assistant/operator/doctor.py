@@ -66,8 +66,11 @@ async def examine(options: DoctorOptions, environ: Mapping[str, str], console: C
         console.out(json.dumps(told), highlight=False)
     else:
         print_stages(console, trial.stages)
+        works = "everything works"
+        if not options.asks_vendors and not (stack is not None and stack.has_stand_ins):
+            works += ", as far as it was tried; --vendors asks the vendors too"
         console.print(
-            f"{failed} of {len(findings)} checks failed" if failed else "everything works",
+            f"{failed} of {len(findings)} checks failed" if failed else works,
             style="red" if failed else "green",
         )
     return EXIT_FAILED if failed else EXIT_OK

@@ -20,6 +20,14 @@ _SAYS = {
     "user.joined": "the user is in the room",
     "user.left": "the user left",
     "session.active": "the conversation runs",
+    "agent.transferred": "another agent has the conversation",
+    "provider.failed": "a vendor did not do its part",
+    "provider.recovered": "the vendor answers again",
+    "dead_air": "the caller waited in silence",
+    "operator.listening": "an operator listens in",
+    "recording.stored": "the recording is stored",
+    "recording.failed": "the recording could not be stored",
+    "report.ready": "the report is complete",
     "control.requested": "a backend gave a command",
     "control.settled": "a command came to this",
     "session.ending": "its end began",
@@ -27,7 +35,9 @@ _SAYS = {
     "session.failed": "no agent could be brought",
 }
 # Told beside the stage, where the event has them.
-_SHOWN = ("worker", "pid", "detail", "reason", "kind", "outcome")
+_SHOWN = ("worker", "pid", "detail", "reason", "stage", "provider", "kind", "outcome")
+#: The conversation itself, of which the timeline has a line for each sentence.
+_OF_THE_TALK = frozenset({"turn.completed", "conversation.item"})
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,7 @@ class Stage:
 
 
 def stages_of(timeline: Iterable[dict[str, Any]]) -> list[Stage]:
-    """The stages of `GET /api/sessions/{id}`'s timeline, but for the turns of the conversation.
+    """The stages of `GET /api/sessions/{id}`'s timeline, but for the conversation itself.
 
     `attempt` of a stage that names none is the one that was under way: 0 before the first.
     """
@@ -51,7 +61,7 @@ def stages_of(timeline: Iterable[dict[str, Any]]) -> list[Stage]:
     attempt, before = 0, None
     for entry in timeline:
         name, at, data = entry["name"], float(entry["at"]), entry.get("data") or {}
-        if name == "turn.completed":
+        if name in _OF_THE_TALK:
             continue
         named = data.get("attempt")
         if name == "session.admitted":

@@ -17,6 +17,8 @@ LOOK_EVERY_S = 0.1
 AGENT_TIMEOUT_S = 100.0
 END_TIMEOUT_S = 40.0
 WEBHOOK_TIMEOUT_S = 6.0  # LiveKit tries again after 1 and 3 s, and /health is a second old.
+# A vendor that cannot be reached, or does not know our key, says so within that.
+VENDORS_TIMEOUT_S = 1.0
 SLOW_S = 5.0
 _OVER = frozenset({"ended", "failed"})
 
@@ -42,6 +44,8 @@ class Trial:
         try:
             yield await self._agent()
             yield await self._webhooks(began_at)
+            if (failed := await self._vendors()) is not None:
+                yield failed
         finally:
             left = await self._end()
         yield left
@@ -62,6 +66,25 @@ class Trial:
         if took_s > SLOW_S or session["attempt"] > 1:
             return warn("trial", detail, "the stages below show where the time went")
         return ok("trial", detail)
+
+    async def _vendors(self) -> Finding | None:
+        """Whether one fails; the agent connects to them before anything is said."""
+        deadline = time.monotonic() + VENDORS_TIMEOUT_S
+        while True:
+            try:
+                session = await self._service.session(self.session_id)
+            except OperatorError:
+                return None  # The end will say so.
+            events = session.get("timeline") or ()
+            failed = [event["data"] for event in events if event["name"] == "provider.failed"]
+            if failed:
+                break
+            if time.monotonic() >= deadline or session["status"] in _OVER:
+                return None
+            await asyncio.sleep(LOOK_EVERY_S)
+        told = [f"{each['provider']} ({each['stage']}): {each['kind']}" for each in failed]
+        remedy = "--vendors asks each vendor; the worker's log has more"
+        return fail("trial's vendors", "; ".join(dict.fromkeys(told)), remedy)
 
     async def _webhooks(self, began_at: float) -> Finding:
         """The trial's room and agent made LiveKit send some."""

@@ -1,5 +1,6 @@
 """A client of the token service's public HTTP interface, as a product's backend has one."""
 
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -50,12 +51,30 @@ class Ended(_Answer):
     message: str | None = None
 
 
+class Happened(_Answer):
+    """An entry of a session's timeline."""
+
+    name: str
+    data: dict[str, Any] = {}
+
+
 class SessionView(_Answer):
-    """`reason` is the close reason, None while the session lives."""
+    """`reason` is the close reason, None while the session lives.
+
+    `timeline` is empty where the key may not see it.
+    """
 
     status: str
     reason: str | None = None
     detail: str | None = None
+    timeline: list[Happened] = []
+
+    @property
+    def troubles(self) -> list[str]:
+        """Each vendor that failed, and how."""
+        failed = [entry.data for entry in self.timeline if entry.name == "provider.failed"]
+        told = (f"{data['provider']} ({data['stage']}) failed: {data['kind']}" for data in failed)
+        return list(dict.fromkeys(told))
 
 
 class FleetWorker(_Answer):
@@ -111,6 +130,11 @@ class ServiceClient:
     ) -> None:
         if self._http is not None:
             await self._http.close()
+
+    async def expect(self) -> None:
+        """Raises: ServiceUnreachableError: nothing answers there."""
+        with suppress(ServiceRefusedError, ServiceAnswerInvalidError):
+            await self._request(_Answer, "GET", "/health")
 
     async def token(
         self, session_id: str, user_id: str, *, session_key: str | None = None

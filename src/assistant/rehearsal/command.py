@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from pathlib import Path
@@ -178,6 +179,9 @@ async def _talk(
                 turn = await call.turn(speech)
                 screen.reply(turn.reply)
                 screen.note(_turn_figures(turn))
+        except WaitTimedOutError:
+            await _explain(call, screen)
+            raise
         finally:
             # What was heard helps most when the call went wrong.
             if options.out is not None:
@@ -187,6 +191,17 @@ async def _talk(
         await call.end()
         screen.stop()
         screen.note(_summary(call.report()), style="bold")
+
+
+async def _explain(call: Call, screen: _Screen) -> None:
+    """Say which vendors failed, where the service tells."""
+    screen.stop()
+    with suppress(RehearsalError):
+        troubles = (await call.session()).troubles
+        for trouble in troubles:
+            screen.note(trouble, style="red")
+        if troubles:
+            screen.note("`python -m assistant doctor --vendors` asks each of them", style="red")
 
 
 async def call(options: CallOptions, *, console: Console | None = None) -> int:

@@ -89,6 +89,7 @@ async def load(options: LoadOptions, *, console: Console | None = None) -> int:
     url = find_service(options.url, environ=os.environ)
     try:
         async with ServiceClient(url, key=options.key) as service:
+            await service.expect()
             return await _run(service, speeches, options, screen)
     except RehearsalError as error:
         screen.note(str(error), style="red")

@@ -17,8 +17,11 @@ EXIT_MISCONFIGURED = 2
 FILE_WIDTH = 200  # of the table where no terminal has one: into a log or a pipe, nothing is cut
 
 
-def print_report(environ: Mapping[str, str]) -> int:
-    """Print every finding; returns the exit code: 0, or 2 if a worker would refuse to start."""
+def print_report(environ: Mapping[str, str], *, has_stand_ins: bool = False) -> int:
+    """Print every finding; returns the exit code: 0, or 2 if a worker would refuse to start.
+
+    `has_stand_ins`: it would be given those of a running `make up` where keys are missing.
+    """
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = FILE_WIDTH
@@ -45,11 +48,18 @@ def print_report(environ: Mapping[str, str]) -> int:
         return EXIT_MISCONFIGURED
     console.print(f"agents.yaml    {catalog.digest}")
     console.print(_agents_table(catalog))
+    stood_in: dict[str, None] = {}
     for agent in catalog.agents.values():
         for requirement in required_environment(agent):
-            if not requirement.is_met(environ):
-                fine = False
-                console.print(f"[red]missing[/]        {escape(str(requirement))}")
+            if requirement.is_met(environ):
+                continue
+            if has_stand_ins and requirement.has_stand_in:
+                stood_in[f"{requirement.provider}, until {requirement.names[0]} is set"] = None
+                continue
+            fine = False
+            console.print(f"[red]missing[/]        {escape(str(requirement))}")
+    for told in stood_in:
+        console.print(f"[yellow]stand-in[/]       {told}")
     console.print("ready to start" if fine else "[red]a worker would refuse to start[/]")
     return EXIT_OK if fine else EXIT_MISCONFIGURED
 
