@@ -217,14 +217,15 @@ def up() -> None:
     from assistant.catalog.environment import required_environment
     from assistant.local_stack import stack
     from assistant.settings import SessionSettings
+    from assistant.worker.process.preflight import check_keys
 
-    agents = Catalog.load(read(SessionSettings, os.environ).agents_file).agents.values()
-    needed = {
-        name for agent in agents for need in required_environment(agent) for name in need.names
-    }
+    catalog = Catalog.load(read(SessionSettings, os.environ).agents_file)
+    needs = [need for agent in catalog.agents.values() for need in required_environment(agent)]
+    stood_in = {name: "stand-in" for need in needs if need.has_stand_in for name in need.names}
+    check_keys(catalog, {**os.environ, **stood_in})
     state_dir = Path(os.environ.get("ASSISTANT_STATE_DIR") or ".state")
     code = stack.run(
-        environ=os.environ, key_names=needed, project_dir=Path.cwd(), state_dir=state_dir
+        environ=os.environ, key_names=set(stood_in), project_dir=Path.cwd(), state_dir=state_dir
     )
     raise typer.Exit(code)
 

@@ -118,6 +118,8 @@ def test_tool_result_is_spoken() -> None:
     """What a tool returned is said, whether it is text or JSON."""
     asked = ("user", "weather in Rome")
     assert answer(asked, ("tool", "Sunny and warm.")) == Spoken("Sunny and warm.")
+    given = json.dumps({"type": "text", "text": "Sunny.", "annotations": None, "_meta": None})
+    assert answer(asked, ("tool", given)) == Spoken("Sunny."), "as MCP servers give it"
     assert answer(asked, ("tool", '{"sky": "clear", "degrees_c": 21}')) == Spoken(
         "sky is clear, degrees c is 21."
     )

@@ -184,6 +184,8 @@ def spoken_result(content: str) -> str:
 
 
 def _say(value: Any) -> str:
+    if isinstance(value, dict) and value.get("type") == "text":
+        return _say(value.get("text"))  # As MCP servers give words back.
     if isinstance(value, dict):
         return ", ".join(
             f"{str(key).replace('_', ' ')} is {_say(item)}" for key, item in value.items()

@@ -24,7 +24,7 @@ def check_keys(catalog: Catalog, environ: Mapping[str, str]) -> None:
                 SettingProblem(
                     names,
                     f"is not set, and needed by agent {', '.join(agents)}",
-                    "set it, or change the agent's providers in agents.yaml",
+                    "set it, or take what needs it out of agents.yaml",
                 )
                 for names, agents in sorted(needed.items())
             )
