@@ -9,66 +9,24 @@ what is exercised here took 10-40 ms of its loop.
 """
 
 import asyncio
-import json
+import multiprocessing.popen_forkserver  # noqa: F401 - what a job process is told by
 import signal
 
 import anyio._backends._asyncio  # noqa: F401 - the backend that httpx finds by name
 import httpcore2  # noqa: F401 - what httpx imports when its first client is made
-import httpx2
-import openai
+import livekit.agents.llm.async_toolset  # noqa: F401 - with an agent's tools
+import numpy.fft  # noqa: F401 - which numpy has imported where it is used
 import uvloop
-from livekit import local_inference
-from livekit.agents.llm import ChatMessage
-from livekit.agents.tokenize import basic
-from livekit.agents.utils import http_context
-from openai.pagination import AsyncPage
-from openai.types import Model
 
 from assistant.worker import job  # noqa: F401 - and with it everything that a job is made of
+from assistant.worker.process import first_uses
 from assistant.worker.speaking import speech_rate
 
-# Parses the whole CA bundle, and is cached for the process image.
-http_context._create_ssl_context()  # noqa: SLF001
-
-# Reads its patterns at its first word; transcripts are timed by syllables.
-basic.hyphenate_word("word")
-
-# Of the two models in its library the small one, which hears voices; see `turn_model`.
-local_inference.init_vad()
-
-# A message's schema is made with the first message.
-ChatMessage(role="assistant", content=["word"])
-
-
-def _answer(request: httpx2.Request) -> httpx2.Response:
-    """As a server of chat completions would."""
-    if request.url.path.endswith("/models"):
-        return httpx2.Response(200, json={"object": "list", "data": [_MODEL]})
-    return httpx2.Response(200, text=f"data: {json.dumps(_CHUNK)}\n\ndata: [DONE]\n\n")
-
-
-_MODEL = {"id": "m", "object": "model", "created": 0, "owned_by": "o"}
-_CALL = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-_CHUNK = {
-    "id": "r",
-    "object": "chat.completion.chunk",
-    "created": 0,
-    "model": "m",
-    "choices": [{"index": 0, "delta": {"role": "assistant", "content": "", "tool_calls": [_CALL]}}],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-}
-
-# A language model's client looks at the platform, and makes the types of what it is answered, with
-# its first requests: the one that opens the connection, and a reply. The answers are made up here.
-with openai.Client(
-    api_key="none",
-    base_url="http://127.0.0.1/v1",
-    http_client=httpx2.Client(transport=httpx2.MockTransport(_answer), trust_env=False),
-) as _client:
-    _client.models.list()
-    for _ in _client.chat.completions.create(model="m", messages=[], stream=True):
-        pass
-AsyncPage[Model].construct(object="list", data=[_MODEL])
+first_uses.of_certificates()
+first_uses.of_words()
+first_uses.of_voices()
+first_uses.of_conversations()
+first_uses.of_language_models()
 
 speech_rate.install()
 
