@@ -1,10 +1,12 @@
 """What a job would look up first was looked up in the worker."""
 
+import logging
 import subprocess
 import sys
 
 import pytest
 
+from assistant.worker.process import log_levels
 from tests.timing import scaled
 
 IN_A_JOB = """
@@ -41,3 +43,17 @@ def test_a_conversations_first_item_is_not_the_process_image_s_first() -> None:
         timeout=scaled(60.0),
     )
     assert (ended.returncode, ended.stdout.split()) == (0, []), ended.stderr
+
+
+def test_a_level_that_is_set_again_leaves_what_loggers_know() -> None:
+    """Only a level that changes has loggers look up again what they write; both are in force."""
+    logger = logging.getLogger("of this test")
+    log_levels.set_level(logger, logging.INFO)
+    assert (logger.level, logger.isEnabledFor(logging.DEBUG)) == (logging.INFO, False)
+    log_levels.set_level(logger, "INFO")
+    log_levels.set_level(logger, logging.INFO)
+    assert logger.level == logging.INFO
+    log_levels.set_level(logger, "DEBUG")
+    assert (logger.level, logger.isEnabledFor(logging.DEBUG)) == (logging.DEBUG, True)
+    with pytest.raises(ValueError, match="LOUD"):
+        log_levels.set_level(logger, "LOUD")

@@ -19,7 +19,7 @@ import numpy.fft  # noqa: F401 - which numpy has imported where it is used
 import uvloop
 
 from assistant.worker import job  # noqa: F401 - and with it everything that a job is made of
-from assistant.worker.process import first_uses
+from assistant.worker.process import first_uses, log_levels
 from assistant.worker.speaking import speech_rate
 
 first_uses.of_certificates()
@@ -29,6 +29,7 @@ first_uses.of_conversations()
 first_uses.of_language_models()
 
 speech_rate.install()
+log_levels.install()
 
 # The loops of worker and jobs: a twentieth less CPU while a caller talks.
 asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
