@@ -17,6 +17,7 @@ from livekit.agents.job import RunningJobInfo
 from assistant import log
 from assistant.refilling import Refilling
 from assistant.sessions.metadata import JobMetadata, StandbyMetadata
+from assistant.worker.process import memory_watch
 from assistant.worker.process.houses import Houses
 from assistant.worker.process.setup import Setup
 from assistant.worker.process.standbys import Standbys
@@ -85,6 +86,7 @@ class Pool:
         self._next_try: asyncio.TimerHandle | None = None
         self._refilling = Refilling()
         self._next_refill: asyncio.TimerHandle | None = None
+        memory_watch.install()
 
     async def watch(self) -> None:
         """Begin to watch, as soon as there is a pool; returns then."""
