@@ -52,6 +52,7 @@ def start() -> None:
     catalog = Catalog.load(settings.agents_file)
     check_keys(catalog, os.environ)
     lean.set_defaults(os.environ)
+    lean.share_arenas(os.environ)
     from assistant.worker.process.agent_server import fork_nursery  # 3 s; after the quick refusals
     from assistant.worker.server import Worker
 
