@@ -8,7 +8,7 @@ import pytest
 from livekit import rtc
 from livekit.agents.voice import io
 
-from assistant.worker.speaking.speech_cache import LEAD_S, MAX_CUT_S, played, without_lead
+from assistant.worker.speaking.speech_cache import LEAD_S, played
 from assistant.worker.speaking.until_heard import UntilHeard
 from assistant.worker.speaking.voice_track import VoiceTrack
 
@@ -75,21 +75,3 @@ async def test_words_that_were_made_before_are_given_whole_and_hardly_ahead_of_t
         assert ahead_s <= LEAD_S + 1e-3
         given.append(frame)
     assert given == frames
-
-
-@pytest.mark.parametrize("channels", [1, 2])
-@pytest.mark.parametrize(
-    ("quiet_s", "left_s"),
-    [(0.0, 0.0), (0.003, 0.003), (0.1, 0.005), (MAX_CUT_S + 0.2, 0.205)],
-)
-def test_words_that_were_made_before_begin_with_their_sound(
-    channels: int, quiet_s: float, left_s: float
-) -> None:
-    """Of the silence before it 5 ms are left, of a very long one what is beyond half a second."""
-    rate = 16_000
-    noise, word = b"\x30\x00" * channels, b"\x00\x80" * channels
-    sentence = noise * round(quiet_s * rate) + word * rate + noise * rate
-    heard = without_lead(sentence, rate, channels)
-    assert sentence.endswith(heard)
-    size = 2 * channels
-    assert len(heard) == (round(left_s * rate) + 2 * rate) * size

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import (
     AsyncGenerator,
+    AsyncIterable,
     AsyncIterator,
     Callable,
     Mapping,
@@ -22,6 +23,7 @@ from assistant.sessions.direction import Fact
 from assistant.sessions.item import Item, ToolUse
 from assistant.worker.answering.seam import GO_ON
 from assistant.worker.limits.purse import Purse
+from assistant.worker.speaking.lead import from_first_sound
 from assistant.worker.tools.calling import SdkTool
 
 
@@ -139,6 +141,17 @@ class Assistant(Agent):
                     if call is not None:
                         call.heard(chunk)
                     yield chunk
+
+    async def tts_node(
+        self, text: AsyncIterable[str], model_settings: ModelSettings
+    ) -> AsyncGenerator[rtc.AudioFrame, None]:
+        """Speak, without the silence that the voice begins with."""
+        async with (
+            aclosing(Agent.default.tts_node(self, text, model_settings)) as frames,
+            aclosing(from_first_sound(frames)) as sounding,
+        ):
+            async for frame in sounding:
+                yield frame
 
 
 def consent_owed(spec: AgentSpec, said: Sequence[Item] | None) -> str | None:

@@ -13,12 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from livekit import rtc
 from livekit.agents import APIConnectOptions, tts
 
 from assistant import log
 from assistant.catalog.agent import AgentSpec
+from assistant.worker.speaking.lead import SAMPLE_BYTES, without_lead
 
 MAX_FILES = 500  # Some 200 kB each.
 MAX_SPEECH_S = 60.0
@@ -26,12 +26,6 @@ MAKE_TIMEOUT_S = 30.0
 FRAME_S = 0.02
 # Longer than the 0.2 s that the room's own output holds ready, so that it never waits for us.
 LEAD_S = 0.4
-# Voices begin with up to 0.15 s in which nothing is heard, for which the caller would wait. What is
-# below -50 dBFS is taken for silence, and the last of it is kept, so that no sound begins abruptly.
-QUIET_LEVEL = 100
-KEPT_LEAD_S = 0.005
-MAX_CUT_S = 0.5
-_SAMPLE_BYTES = 2
 # Nobody waits for it: whoever wants it made tries again later.
 _ASKED_ONCE = APIConnectOptions(max_retry=0)
 
@@ -51,16 +45,16 @@ class SpeechCache:
         try:
             with wave.open(str(path), "rb") as file:
                 rate, channels = file.getframerate(), file.getnchannels()
-                if file.getnframes() > rate * MAX_SPEECH_S or file.getsampwidth() != _SAMPLE_BYTES:
+                if file.getnframes() > rate * MAX_SPEECH_S or file.getsampwidth() != SAMPLE_BYTES:
                     return None
                 samples = file.readframes(file.getnframes())
             os.utime(path)  # The oldest by use goes first.
         except (OSError, EOFError, wave.Error):
             return None
         samples = without_lead(samples, rate, channels)
-        step = round(rate * FRAME_S) * channels * _SAMPLE_BYTES
+        step = round(rate * FRAME_S) * channels * SAMPLE_BYTES
         return [
-            rtc.AudioFrame(piece, rate, channels, len(piece) // (channels * _SAMPLE_BYTES))
+            rtc.AudioFrame(piece, rate, channels, len(piece) // (channels * SAMPLE_BYTES))
             for start in range(0, len(samples), step)
             if (piece := samples[start : start + step])
         ]
@@ -97,7 +91,7 @@ class SpeechCache:
         try:
             with os.fdopen(descriptor, "wb") as raw, wave.open(raw, "wb") as file:
                 file.setnchannels(frames[0].num_channels)
-                file.setsampwidth(_SAMPLE_BYTES)
+                file.setsampwidth(SAMPLE_BYTES)
                 file.setframerate(frames[0].sample_rate)
                 file.writeframes(b"".join(bytes(frame.data) for frame in frames))
             Path(name).replace(path)
@@ -117,18 +111,6 @@ class SpeechCache:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def without_lead(samples: bytes, rate: int, channels: int) -> bytes:
-    """The samples from just before the first that is heard; what is silent for long keeps the rest.
-
-    `channels` samples at `rate` are one moment's.
-    """
-    size = channels * _SAMPLE_BYTES
-    beginning = np.frombuffer(samples[: round(rate * MAX_CUT_S) * size], dtype="<i2")
-    loud = np.flatnonzero(np.abs(beginning.astype(np.int32)) > QUIET_LEVEL)
-    quiet = (int(loud[0]) if loud.size else beginning.size) // channels
-    return samples[max(quiet - round(rate * KEPT_LEAD_S), 0) * size :]
 
 
 async def played(frames: list[rtc.AudioFrame]) -> AsyncIterator[rtc.AudioFrame]:
