@@ -55,7 +55,7 @@ _HOLD = """() => {
       this.addEventListener("connectionstatechange", look);
     }
   };
-  navigator.permissions.query = async () => ({ state: "prompt" });
+  Object.defineProperty(PermissionStatus.prototype, "state", { get: () => "prompt" });
   const { mediaDevices } = navigator;
   const open = mediaDevices.getUserMedia.bind(mediaDevices);
   mediaDevices.getUserMedia = async (...wishes) => {

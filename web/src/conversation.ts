@@ -108,20 +108,22 @@ export class Conversation {
   /** Must be called within a click. Resolves when connected or failed; never rejects. */
   async start(choice: Choice, microphone: boolean): Promise<void> {
     if (!isBrowserSupported()) return this.#fail({ kind: "unsupported" });
+    // An agent is called only for somebody who can talk to it: while the browser still asks for the
+    // microphone, the session waits. Where nothing is asked, the agent is called before all else,
+    // since it takes longer to come than the page takes to connect.
+    const called = !microphone || microphoneAllowed() ? this.#callAgent(choice) : null;
     this.unlockSound();
+    const opened = microphone ? this.#openMicrophone() : Promise.resolve();
+    // Both are awaited below, but another step may fail first.
+    called?.catch(() => undefined);
+    opened.catch(() => undefined);
     try {
-      const opened = microphone ? this.#openMicrophone() : Promise.resolve();
-      opened.catch(() => undefined); // Awaited below, but another step may fail first.
-      // An agent is called only for somebody who can talk to it: while the browser still asks for
-      // the microphone, the session waits. Where nothing is asked, the agent is called before all
-      // else, since it takes longer to come than the page takes to connect.
-      const ready = !microphone || (await microphoneAllowed());
+      await called;
       if (this.#closed) return;
-      if (ready) await this.#callAgent(choice);
-      const [answer] = await Promise.all([this.api.token(this.#abort.signal), ready || opened]);
+      const [answer] = await Promise.all([this.api.token(this.#abort.signal), called ?? opened]);
       if (this.#closed) return;
       await Promise.all([
-        ready || this.#callAgent(choice),
+        called ?? this.#callAgent(choice),
         this.#connect(answer.url, answer.token),
         // Publishing waits for the room by itself and then shares its first negotiation.
         opened.then(() => this.#publish()),

@@ -5,6 +5,7 @@ import { Conversation } from "./conversation";
 import { frameOf, keyOf, onStart, tellParent } from "./frame";
 import { randomId, recall, remember, userId } from "./identity";
 import { Meter } from "./meter";
+import { watchPermission } from "./microphone";
 import { Panel } from "./panel";
 import { asText, download, fileName } from "./record";
 import { attended, type Event, IDLE, live, next, type Problem, type State } from "./session";
@@ -134,17 +135,19 @@ async function talk(microphone: boolean): Promise<void> {
   view.clearTranscript();
   view.callChosen();
   view.notice(null);
-  meter.unlock();
   happen({ type: "start", microphone });
-  let known: TalkPage;
-  try {
-    known = await load();
-  } catch (error) {
-    if (mine === talks) happen({ type: "failed", problem: offline(error), at: performance.now() });
-    return;
+  let known = page;
+  if (known === null) {
+    meter.unlock(); // The click counts until something is awaited.
+    try {
+      known = await load();
+    } catch (error) {
+      if (mine === talks) happen({ type: "failed", problem: offline(error), at: performance.now() });
+      return;
+    }
+    // The person may have given up while the page was still asking, and even begun anew.
+    if (mine !== talks || !live(state)) return;
   }
-  // The person may have given up while the page was still asking, and even begun anew.
-  if (mine !== talks || !live(state)) return;
   const api = new SessionApi(known.key, randomId(), userId());
   conversation = new Conversation(api, known.startTimeout, panel.sound, {
     event: happen,
@@ -157,7 +160,9 @@ async function talk(microphone: boolean): Promise<void> {
     soundBlocked: (blocked) => (view.sound.hidden = !blocked),
     devicesKnown: () => void panel.refresh(),
   });
-  await conversation.start(view.choice, microphone);
+  const started = conversation.start(view.choice, microphone);
+  meter.unlock(); // It takes some milliseconds, and the call for an agent is out by now.
+  await started;
 }
 
 function end(): void {
@@ -267,3 +272,4 @@ view.showTimings(panel.timings);
 show();
 // Asked early so that a click need not wait; a failure is told when the person clicks.
 load().catch(() => undefined);
+void watchPermission();

@@ -3,15 +3,20 @@
 import { createLocalAudioTrack, type LocalAudioTrack } from "livekit-client";
 import { MicrophoneError, microphoneTrouble } from "./troubles";
 
-/** True when the person has allowed it before, so that no question delays the start. */
-export async function microphoneAllowed(): Promise<boolean> {
+/** The browser keeps it up to date; null: not told yet, or not by every browser. */
+let permission: PermissionStatus | null = null;
+
+/** Asks the browser ahead, so that a click need not wait for its answer. */
+export async function watchPermission(): Promise<void> {
   try {
-    const answer = await navigator.permissions.query({ name: "microphone" as PermissionName });
-    return answer.state === "granted";
+    permission = await navigator.permissions.query({ name: "microphone" as PermissionName });
   } catch {
-    return false; // Not every browser tells; then the question is taken as still open.
+    // As if it had not been told.
   }
 }
+
+/** True when the person has allowed it before, so that no question delays the start. */
+export const microphoneAllowed = (): boolean => permission?.state === "granted";
 
 /** Opens the preferred device, or another one where it is gone. Raises: MicrophoneError. */
 export async function openMicrophone(preferred: string | null): Promise<LocalAudioTrack> {
