@@ -50,6 +50,11 @@ class StartAnswer(Answer):
     agent: str
     """The agent of agents.yaml that was chosen."""
     room: str
+    token: str | None = Field(default=None, repr=False)
+    """As a token's answer has it, where `withToken` asked for one; absent all the same if LiveKit
+    did not answer. The start holds, and `/api/token` may be asked later."""
+    url: str | None = None
+    """LiveKit's address for clients; comes with the token."""
     position: int | None = None
     """Place in the queue, from 1; absent when the session does not wait."""
     estimated_wait_s: float | None = None

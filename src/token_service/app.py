@@ -57,7 +57,6 @@ from token_service.security import (
 )
 from token_service.service import SessionService
 from token_service.settings import ServiceSettings
-from token_service.tokens import LISTEN_TTL_S
 from token_service.webhooks import WebhookVerifier
 
 
@@ -148,7 +147,6 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         default_agent=default_agent,
     )
     once = Idempotency(backend.idempotency, authenticator, Seal(secret)).wrap
-    token_s = settings.token_ttl_s
     webhook = WebhookRoute(
         backend.service,
         WebhookVerifier(settings.livekit_api_key, secret),
@@ -188,12 +186,10 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         return Response(explained, headers=reference_headers(), media_type="text/html")
 
     routes: list[Route | Mount] = [
-        Route("/api/token", once(sessions.token, answer_s=token_s), methods=["POST"]),
+        Route("/api/token", once(sessions.token), methods=["POST"]),
         Route("/api/session/start", once(sessions.start), methods=["POST"]),
         Route("/api/session/end", once(sessions.end), methods=["POST"]),
-        Route(
-            "/api/livekit/token", once(sessions.livekit_token, answer_s=token_s), methods=["POST"]
-        ),
+        Route("/api/livekit/token", once(sessions.livekit_token), methods=["POST"]),
         Route("/api/sessions", sessions.index, methods=["GET"]),
         Route("/api/sessions/{session_id}", sessions.show, methods=["GET"]),
         Route("/api/sessions/{session_id}", sessions.erase, methods=["DELETE"]),
@@ -213,11 +209,7 @@ def _routes(settings: ServiceSettings, backend: Backend) -> list[Route | Mount]:
         ),
         Route("/api/sessions/{session_id}/agent", once(control.agent), methods=["POST"]),
         Route("/api/sessions/{session_id}/mute", once(control.mute), methods=["POST"]),
-        Route(
-            "/api/sessions/{session_id}/listen",
-            once(operator.listen, answer_s=LISTEN_TTL_S),
-            methods=["POST"],
-        ),
+        Route("/api/sessions/{session_id}/listen", once(operator.listen), methods=["POST"]),
         Route("/api/agents", operator.agents, methods=["GET"]),
         Route("/api/figures", operator.figures, methods=["GET"]),
         Route("/api/overview/stream", operator.overview, methods=["GET"]),

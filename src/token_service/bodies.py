@@ -264,6 +264,8 @@ class StartBody(Body):
     """Whom the agent waits for; the session belongs to its first user."""
     config: Overrides | None = None
     """What this session changes of its agent."""
+    with_token: bool = False
+    """Whether the answer brings a token, for whom a second call would take too long."""
     session_key: SessionKey | None = Field(default=None, repr=False)
     """What the call that made the session returned; needed with a publishable key alone."""
 

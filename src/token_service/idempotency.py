@@ -45,6 +45,7 @@ MIN_PUBLIC_CHARS = 16
 IN_FLIGHT_RETRY_S = 1.0
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_KEPT_S = "kept_s"
 _PASSING = frozenset({408, 429})  # These, and 5xx, may be otherwise next time.
 _KEPT_HEADERS = ("content-type", "www-authenticate", "x-session-id", SESSION_KEY_HEADER.lower())
 
@@ -60,11 +61,8 @@ class Idempotency:
         self._authenticator = authenticator
         self._seal = seal
 
-    def wrap(self, handler: Handler, *, answer_s: float = KEEP_S) -> Handler:
-        """The handler, honouring the header.
-
-        `answer_s`: for how long a success is given again; of tokens, while they are valid.
-        """
+    def wrap(self, handler: Handler) -> Handler:
+        """The handler, honouring the header."""
 
         async def handle(request: Request) -> Response:
             key = header(request, _HEADER)
@@ -75,12 +73,12 @@ class Idempotency:
             digest = _digest(await read_body(request, MAX_BODY_BYTES), request)
             # By caller and route; hashed, so that what callers choose does not stand in key names.
             context = f"{caller.kind}\n{caller.name}\n{request.url.path}\n{key}".encode()
-            return await self._once(handler, request, context, digest, answer_s)
+            return await self._once(handler, request, context, digest)
 
         return handle
 
     async def _once(
-        self, handler: Handler, request: Request, context: bytes, digest: str, answer_s: float
+        self, handler: Handler, request: Request, context: bytes, digest: str
     ) -> Response:
         name, owner = hashlib.sha256(context).hexdigest(), secrets.token_hex(8)
         async with store_in_time():
@@ -106,6 +104,7 @@ class Idempotency:
             raise
         is_final = response.status_code < 500 and response.status_code not in _PASSING
         sealed = self._sealed(context, response) if is_final else None
+        answer_s = request.scope["state"].get(_KEPT_S, KEEP_S)
         await self._end(name, owner, sealed, answer_s if response.status_code < 400 else KEEP_S)
         return response
 
@@ -138,6 +137,11 @@ class Idempotency:
             status_code=answer["status"],
             headers={**answer["headers"], REPLAYED_HEADER: "true"},
         )
+
+
+def keep_for(request: Request, answer_s: float) -> None:
+    """Have a success given again for so long only; a token is of no use once it has expired."""
+    request.scope["state"][_KEPT_S] = answer_s
 
 
 def _check(key: str, caller: Caller) -> None:

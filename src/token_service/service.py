@@ -184,6 +184,17 @@ class SessionService:
             self._parts.poke(session.id)
         return started
 
+    async def token_with(self, caller: Caller, started: Started) -> str | None:
+        """A token for a start's answer; None: LiveKit did not make the room, yet the start holds.
+
+        Raises:
+            SessionOverError: it ended meanwhile.
+        """
+        try:
+            return (await self._token_for(caller, started.session, None, NOBODY)).token
+        except LiveKitUnavailableError:
+            return None
+
     async def end(self, caller: Caller, body: EndBody) -> str:
         """Ask for the session's end; the answer says how it stands. Ending twice is fine."""
         session = await self._store.get(body.session_id)

@@ -254,7 +254,7 @@ async def test_an_operator_talks_to_an_agent(system: System, tmp_path: Path) -> 
         await sign_in(console, BACKEND_KEY)
         await button(console, "Talk to Hotel concierge")
         frame = console.page.frame_locator(".talk iframe")
-        async with console.page.expect_response("**/api/token") as answered:
+        async with console.page.expect_response("**/api/session/start") as answered:
             await frame.locator("#talk").click()
         session_id = (await (await answered.value).json())["sessionId"]
         said = frame.locator(".turn[data-who=agent] .words", has_text="concierge").first

@@ -160,9 +160,16 @@ def test_livekit_frozen(stack: Stack, http: httpx.Client) -> None:
 
 
 def test_a_page_may_try_again_after_livekit_was_away(stack: Stack) -> None:
-    """A page's token that failed leaves no session whose key nobody knows."""
-    asked = body()
+    """A page's token that failed leaves no session whose key nobody knows.
+
+    A start that was to bring one holds without it, and says the key.
+    """
+    asked, wished = body(), body()
     with stack.another_service(**WITH_KEYS) as url, stack.client(PAGE_KEY, url=url) as http:
         with frozen(stack.livekit):
             refused(http.post("/api/token", json=asked), 503, "livekit_unavailable")
+            started = http.post("/api/session/start", json={**wished, "withToken": True}).json()
         assert http.post("/api/token", json=asked).json()["sessionKey"]
+        assert (started["success"], "token" in started, "url" in started) == (True, False, False)
+        wished["sessionKey"] = started["sessionKey"]
+        assert http.post("/api/token", json=wished).json()["token"]

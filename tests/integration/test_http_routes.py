@@ -261,6 +261,27 @@ async def test_a_session_starts_when_its_user_joins(stack: Stack) -> None:
         await room.disconnect()
 
 
+async def test_a_start_that_brings_its_token(stack: Stack) -> None:
+    """With `withToken` one answer has what the two calls have, and the room is there to be joined.
+
+    Repeated, it is the same start.
+    """
+    stack.has_worker()
+    asked = {"sessionId": new_id(), "userId": "u"}
+    async with httpx.AsyncClient(base_url=stack.url) as http:
+        wished = {**asked, "withToken": True}
+        started = (await http.post("/api/session/start", json=wished)).json()
+        room = rtc.Room()
+        await room.connect(started["url"], started["token"])
+        await room.disconnect()
+        again = (await http.post("/api/session/start", json=wished)).json()
+        token = (await http.post("/api/token", json=asked)).json()["token"]
+    assert started["taskId"] == again["taskId"]
+    ours = [claims(stack, each) for each in (started["token"], again["token"], token)]
+    assert ours[0]["video"]["room"] == started["room"]
+    assert len({json.dumps({**each, "nbf": 0, "exp": 0}) for each in ours}) == 1
+
+
 async def test_no_join_without_a_room(stack: Stack) -> None:
     """When a session has ended, the token that was minted for it opens nothing."""
     async with httpx.AsyncClient(base_url=stack.url) as http:

@@ -19,11 +19,17 @@ export interface TalkPage {
   readonly url: string | null;
 }
 
-export interface TokenAnswer {
+/** What opens the session's room. */
+export interface Grant {
   readonly token: string;
   readonly url: string;
-  readonly sessionId: string;
-  readonly sessionKey: string | null;
+}
+
+export interface StartAnswer {
+  /** The place in line; null where an agent is sought at once. */
+  readonly place: Place | null;
+  /** Null where none was asked for, or LiveKit was away. */
+  readonly grant: Grant | null;
 }
 
 export type SessionStatus = import("./generated/api").State;
@@ -171,30 +177,27 @@ export class SessionApi {
     readonly userId: string,
   ) {}
 
-  async token(signal: AbortSignal): Promise<TokenAnswer> {
+  async token(signal: AbortSignal): Promise<Grant> {
     const { sessionId, userId } = this;
     const wish = { sessionId, userId, ...this.#proof() };
     const body = await this.#post("/api/token", wish, signal);
     this.#keep(body);
-    return {
-      token: required(body, "token"),
-      url: required(body, "url"),
-      sessionId,
-      sessionKey: this.#sessionKey,
-    };
+    return { token: required(body, "token"), url: required(body, "url") };
   }
 
-  /** Resolves to the place in line; null where an agent is sought at once. */
-  async start(choice: Choice): Promise<Place | null> {
+  /** `withToken`: one answer for both calls, which spares a round trip. */
+  async start(choice: Choice, withToken: boolean): Promise<StartAnswer> {
     const config: Json = {};
     if (choice.agent !== null) config["agent"] = choice.agent;
     if (choice.voice !== null) config["voice"] = choice.voice;
     const { sessionId, userId } = this;
     const body: Json = { sessionId, userId, ...this.#proof() };
+    if (withToken) body["withToken"] = true;
     if (Object.keys(config).length > 0) body["config"] = config;
     const answer = await this.#post("/api/session/start", body);
     this.#keep(answer);
-    return placeOf(answer);
+    const [token, url] = [text(answer["token"]), text(answer["url"])];
+    return { place: placeOf(answer), grant: token === null || url === null ? null : { token, url } };
   }
 
   async end(reason: string): Promise<void> {

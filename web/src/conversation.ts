@@ -12,12 +12,12 @@ import {
   type TextStreamReader,
   Track,
 } from "livekit-client";
-import type { Choice, SessionAnswer, SessionApi } from "./api";
+import type { Choice, Grant, SessionAnswer, SessionApi, StartAnswer } from "./api";
 import type { Sound } from "./devices";
 import type { SessionEvent } from "./events";
 import { microphoneAllowed, openMicrophone } from "./microphone";
 import { Patience } from "./patience";
-import { conclusion, type Event, type Place, type Problem } from "./session";
+import { conclusion, type Event, type Problem } from "./session";
 import { Speaker } from "./speaker";
 import { MAX_TURN_CHARS, printable, type Reading, type Who } from "./transcript";
 import { asProblem, MediaError } from "./troubles";
@@ -71,7 +71,7 @@ export class Conversation {
   #microphone: LocalAudioTrack | null = null;
   #muted = false;
   #closed = false;
-  #starting: Promise<Place | null> | null = null;
+  #starting: Promise<StartAnswer> | null = null;
   #joined = false;
   #awaiting = false;
   #streams = 0;
@@ -111,20 +111,23 @@ export class Conversation {
     // An agent is called only for somebody who can talk to it: while the browser still asks for the
     // microphone, the session waits. Where nothing is asked, the agent is called before all else,
     // since it takes longer to come than the page takes to connect.
-    const called = !microphone || microphoneAllowed() ? this.#callAgent(choice) : null;
+    const called = !microphone || microphoneAllowed() ? this.#callAgent(choice, true) : null;
     this.unlockSound();
     const opened = microphone ? this.#openMicrophone() : Promise.resolve();
     // Both are awaited below, but another step may fail first.
     called?.catch(() => undefined);
     opened.catch(() => undefined);
     try {
-      await called;
+      const granted = await called;
       if (this.#closed) return;
-      const [answer] = await Promise.all([this.api.token(this.#abort.signal), called ?? opened]);
+      const [grant] = await Promise.all([
+        granted ?? this.api.token(this.#abort.signal),
+        called ?? opened,
+      ]);
       if (this.#closed) return;
       await Promise.all([
-        called ?? this.#callAgent(choice),
-        this.#connect(answer.url, answer.token),
+        called ?? this.#callAgent(choice, false),
+        this.#connect(grant),
         // Publishing waits for the room by itself and then shares its first negotiation.
         opened.then(() => this.#publish()),
       ]);
@@ -212,15 +215,17 @@ export class Conversation {
     this.hooks.devicesKnown();
   }
 
-  async #callAgent(choice: Choice): Promise<void> {
+  /** Resolves to what opens the room, if it was asked for along with the agent, and could be had. */
+  async #callAgent(choice: Choice, withToken: boolean): Promise<Grant | null> {
     // Not aborted by an early end, which has to show the key that the answer may bring.
-    this.#starting = this.api.start(choice);
-    const place = await this.#starting;
+    this.#starting = this.api.start(choice, withToken);
+    const { place, grant } = await this.#starting;
     this.#tell({ type: "placed", place });
     void this.#awaitAgent();
+    return grant;
   }
 
-  async #connect(url: string, token: string): Promise<void> {
+  async #connect({ url, token }: Grant): Promise<void> {
     try {
       await this.#room.connect(url, token);
     } catch (error) {

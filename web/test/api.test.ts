@@ -71,9 +71,12 @@ describe("the calls", () => {
   it("show the key and the session's own key on every later call", async () => {
     const api = new SessionApi("pk", "sid", "web-1");
     answer({ token: "t", url: "ws://h", sessionId: "sid", room: "r", sessionKey: "sk" });
-    expect(await api.token(never)).toMatchObject({ token: "t", url: "ws://h" });
+    expect(await api.token(never)).toEqual({ token: "t", url: "ws://h" });
     answer({ success: true, status: "queued", position: 2, estimatedWaitS: 7.5 });
-    expect(await api.start({ agent: "tutor", voice: null })).toEqual({ position: 2, waitS: 7.5 });
+    expect(await api.start({ agent: "tutor", voice: null }, false)).toEqual({
+      place: { position: 2, waitS: 7.5 },
+      grant: null,
+    });
     await api.end("user_requested");
     answer({ sessionId: "sid", status: "failed", reason: "all_workers_full", detail: null });
     expect(await api.status()).toEqual({
@@ -108,13 +111,16 @@ describe("the calls", () => {
 
   it("show the session's key also where the start made the session", async () => {
     const api = new SessionApi("pk", "sid", "web-1");
-    answer({ success: true, status: "dispatching", sessionKey: "sk" });
-    expect(await api.start({ agent: null, voice: null })).toBeNull();
-    answer({ token: "t", url: "ws://h", sessionId: "sid", room: "r" });
-    expect(await api.token(never)).toMatchObject({ token: "t", sessionKey: "sk" });
+    answer({ success: true, status: "dispatching", sessionKey: "sk", token: "t", url: "ws://h" });
+    expect(await api.start({ agent: null, voice: null }, true)).toEqual({
+      place: null,
+      grant: { token: "t", url: "ws://h" },
+    });
+    answer({ token: "u", url: "ws://h", sessionId: "sid", room: "r" });
+    expect(await api.token(never)).toEqual({ token: "u", url: "ws://h" });
     await api.end("user_requested");
     expect(asked.map((each) => each.body)).toEqual([
-      { sessionId: "sid", userId: "web-1" },
+      { sessionId: "sid", userId: "web-1", withToken: true },
       { sessionId: "sid", userId: "web-1", sessionKey: "sk" },
       { sessionId: "sid", sessionKey: "sk", reason: "user_requested" },
     ]);
@@ -125,7 +131,7 @@ describe("the calls", () => {
     answer({ token: "t", url: "ws://h" });
     await api.token(never);
     answer({ success: true });
-    await api.start({ agent: null, voice: null });
+    await api.start({ agent: null, voice: null }, false);
     expect(asked[1]?.headers.authorization).toBeUndefined();
     expect(asked[1]?.body).toEqual({ sessionId: "sid", userId: "web-1" });
   });

@@ -11,11 +11,13 @@ from token_service.board import Board
 from token_service.checks import Checks
 from token_service.deadline import store_in_time
 from token_service.figures import Figures, span_of
+from token_service.idempotency import keep_for
 from token_service.listening import Listening
 from token_service.routes.context import answer, caller_of
 from token_service.routes.query import check_names
 from token_service.settings import ServiceSettings
 from token_service.sse import EventStreamResponse
+from token_service.tokens import LISTEN_TTL_S
 
 
 class OperatorRoutes:
@@ -61,6 +63,7 @@ class OperatorRoutes:
         caller = caller_of(request, self._authenticator)
         async with store_in_time():
             minted = await self._listening.admit(caller, request.path_params["session_id"])
+        keep_for(request, LISTEN_TTL_S)
         return answer(
             ListenAnswer(
                 token=minted.token,

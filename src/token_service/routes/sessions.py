@@ -26,6 +26,7 @@ from token_service.bodies import (
     read_model,
 )
 from token_service.deadline import store_in_time
+from token_service.idempotency import keep_for
 from token_service.listing import cursor_to, place_of, wanted_of
 from token_service.livekit_endpoint import wish_of
 from token_service.routes.context import SESSION_KEY_HEADER, answer, caller_of
@@ -54,6 +55,7 @@ class SessionRoutes:
         caller = caller_of(request, self._authenticator)
         body = await read_model(request, TokenBody)
         minted = await self._service.mint(caller, body)
+        keep_for(request, self._settings.token_ttl_s)
         return answer(
             TokenAnswer(
                 token=minted.token,
@@ -74,6 +76,7 @@ class SessionRoutes:
         )
         shown_key = request.headers.get(SESSION_KEY_HEADER)
         minted = await self._service.join(caller, wish, shown_key)
+        keep_for(request, self._settings.token_ttl_s)
         response = answer(
             LiveKitTokenAnswer(
                 server_url=self._settings.client_livekit_url, participant_token=minted.token
@@ -91,6 +94,10 @@ class SessionRoutes:
         body = await read_model(request, StartBody)
         async with store_in_time():
             started = await self._service.start(caller, body)
+        token = None
+        if body.with_token:
+            token = await self._service.token_with(caller, started)
+            keep_for(request, self._settings.token_ttl_s)
         return answer(
             StartAnswer(
                 session_id=started.session.id,
@@ -98,6 +105,8 @@ class SessionRoutes:
                 status=started.session.state,
                 agent=started.session.agent,
                 room=started.session.room,
+                token=token,
+                url=None if token is None else self._settings.client_livekit_url,
                 position=started.waiting.position if started.waiting else None,
                 estimated_wait_s=started.waiting.estimated_wait_s if started.waiting else None,
                 session_key=started.session_key,

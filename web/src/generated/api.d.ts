@@ -635,6 +635,13 @@ export interface components {
             readonly success?: true;
             /** @description Names the start; a repeated start gets the same one. */
             readonly taskId: string;
+            /**
+             * @description As a token's answer has it, where `withToken` asked for one; absent all the same if LiveKit
+             *     did not answer. The start holds, and `/api/token` may be asked later.
+             */
+            readonly token?: string | null;
+            /** @description LiveKit's address for clients; comes with the token. */
+            readonly url?: string | null;
         };
         /** @description Asks for an agent in a session's room; makes the session if there is none. */
         readonly StartBody: {
@@ -652,6 +659,11 @@ export interface components {
              * @example user-7
              */
             readonly userId: string;
+            /**
+             * @description Whether the answer brings a token, for whom a second call would take too long.
+             * @default false
+             */
+            readonly withToken?: boolean;
         };
         /**
          * @description Where a session stands; see docs/architecture.md for the diagram.
