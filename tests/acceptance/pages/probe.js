@@ -4,8 +4,6 @@
 globalThis.probe = (() => {
   // As the synthetic caller counts it: louder than Opus' comfort noise, softer than any speech.
   const AUDIBLE_RMS = 200 / 32768;
-  const LOOK_EVERY_MS = 5;
-  const WINDOW_SAMPLES = 512;
 
   const seen = { clickedAt: null, connectedAt: null, audibleAt: null, violations: [], states: [], interim: [] };
   const peers = [];
@@ -22,20 +20,21 @@ globalThis.probe = (() => {
   }).observe(document, { subtree: true, childList: true, characterData: true, attributes: true });
   addEventListener("click", () => (seen.clickedAt ??= performance.now()), true);
 
-  function listen(track) {
-    const context = new AudioContext();
-    const analyser = context.createAnalyser();
-    analyser.fftSize = WINDOW_SAMPLES;
-    context.createMediaStreamSource(new MediaStream([track])).connect(analyser);
-    const samples = new Float32Array(WINDOW_SAMPLES);
-    const timer = setInterval(() => {
-      analyser.getFloatTimeDomainData(samples);
+  // The track's samples as the browser has decoded them, 10 ms at a time: an AudioContext for each
+  // track would hold the page up while it connects, and shows a sound 10 to 20 ms after it is out.
+  async function listen(track) {
+    const reader = new MediaStreamTrackProcessor({ track: track.clone() }).readable.getReader();
+    for (;;) {
+      const { value: sound, done } = await reader.read();
+      if (done) return;
+      const samples = new Float32Array(sound.numberOfFrames);
+      sound.copyTo(samples, { planeIndex: 0, format: "f32-planar" });
+      sound.close();
       const energy = samples.reduce((sum, sample) => sum + sample * sample, 0);
-      if (Math.sqrt(energy / samples.length) < AUDIBLE_RMS) return;
+      if (Math.sqrt(energy / samples.length) < AUDIBLE_RMS) continue;
       seen.audibleAt ??= performance.now();
-      clearInterval(timer);
-      void context.close();
-    }, LOOK_EVERY_MS);
+      return reader.cancel();
+    }
   }
 
   const Native = globalThis.RTCPeerConnection;
@@ -47,7 +46,7 @@ globalThis.probe = (() => {
         if (this.connectionState === "connected") seen.connectedAt ??= performance.now();
       });
       this.addEventListener("track", (event) => {
-        if (event.track.kind === "audio") listen(event.track);
+        if (event.track.kind === "audio") void listen(event.track);
       });
     }
   };
