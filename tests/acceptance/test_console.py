@@ -217,7 +217,7 @@ async def test_an_operator_follows_and_steers_a_conversation(
             await button(console, "End it for good")
             await shows(console, ".session-head .pill", "ended")
             await call.caller.wait_for_disconnect(scaled(SHOWN_S))
-        await shows(console, ".log-line", "process exiting")
+        await shows(console, ".log-line", "turn.completed")
         async with console.page.expect_download() as kept:
             await button(console, "Download log")
         await (await kept.value).save_as(tmp_path / "session.log")
