@@ -326,7 +326,13 @@ def test_stats(http: httpx.Client) -> None:
     assert set(stats["sessions"]) == {"created", "queued", "dispatching", "active", "ending"}
     assert stats["sessions"]["created"] == before["sessions"]["created"] + 1
     assert stats["slots"]["limit"] == 50
-    assert stats["pool"] == {"warm": 3, "jobs": 0, "maxJobs": 100, "free": 100}
+    assert stats["pool"] == {
+        "warm": 3,
+        "standby": 0,
+        "jobs": 0,
+        "maxJobs": 100,
+        "free": 100,
+    }
     assert [worker["id"] for worker in stats["workers"]] == ["worker-test"]
     assert stats["redis"]["latencyS"] < 1
     assert stats["complete"] is True
