@@ -19,7 +19,6 @@ from assistant.settings import WorkerSettings
 
 AGENT_NAME = "assistant"
 SEATS = 8
-STANDBY: int = WorkerSettings.model_fields["standby_jobs"].default
 
 
 class Ours(Peer):
@@ -31,6 +30,8 @@ class Ours(Peer):
     config: dict[str, Any] | None = None
     #: Of service and worker, beside what every contender gets.
     settings: Mapping[str, str] = MappingProxyType({})
+    #: Jobs that are to stand by, if the pool has one process more.
+    stand_by: int = WorkerSettings.model_fields["standby_jobs"].default
 
     async def start(self) -> None:
         ports = assign(("valkey", "worker"), remembered={})
@@ -77,7 +78,7 @@ class Ours(Peer):
             return f"{worker['jobs']} jobs run"
         if worker["warm"] < self.idle:
             return f"{worker['warm']} idle processes"
-        wanted = min(STANDBY, self.idle - 1)
+        wanted = min(self.stand_by, self.idle - 1)
         return f"{worker['standby']} stand by" if worker["standby"] < wanted else None
 
     async def room(self) -> Room:
@@ -99,6 +100,7 @@ class OursDense(Ours):
 
     name = "ours dense"
     settings = MappingProxyType({"ASSISTANT_JOBS_PER_PROCESS": str(SEATS)})
+    stand_by = 0
 
 
 class OursDispatched(Peer):
