@@ -61,6 +61,8 @@ async def system(folder: Path) -> AsyncIterator[System]:
         "ASSISTANT_AGENTS_FILE": str(folder / AGENTS_FILE),
         "ASSISTANT_WATCHDOG_TIMEOUT": "120",
         "PREWARM_POOL_SIZE": "1",
+        # LiveKit sends half of the attempts to a stopped worker, and six in a row one time in 60.
+        "BOT_STARTUP_TIMEOUT": "80",
     }
     async with running_system(folder, environ=environ) as running:
         yield running

@@ -24,7 +24,7 @@ from tests.simulation.scenario import Scenario, draw
 from tests.simulation.world import World
 from token_service.livekit_gateway import Seen
 
-TRACES = int(os.environ.get("SIM_TRACES", "2000"))
+TRACES = int(os.environ.get("SIM_TRACES", "1500"))
 FIRST_SEED = int(os.environ.get("SIM_SEED", "0"))
 BATCHES = 8
 SHOWN = 5

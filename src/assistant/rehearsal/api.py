@@ -61,18 +61,19 @@ class Happened(_Answer):
 class SessionView(_Answer):
     """`reason` is the close reason, None while the session lives.
 
-    `timeline` is empty where the key may not see it.
+    `timeline` is None where the key may not see it.
     """
 
     status: str
     reason: str | None = None
     detail: str | None = None
-    timeline: list[Happened] = []
+    timeline: list[Happened] | None = None
 
     @property
     def troubles(self) -> list[str]:
         """Each vendor that failed, and how."""
-        failed = [entry.data for entry in self.timeline if entry.name == "provider.failed"]
+        happened = self.timeline or ()
+        failed = [entry.data for entry in happened if entry.name == "provider.failed"]
         told = (f"{data['provider']} ({data['stage']}) failed: {data['kind']}" for data in failed)
         return list(dict.fromkeys(told))
 
