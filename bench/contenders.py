@@ -6,9 +6,10 @@ _VARIANT = re.compile(r" ((at|by|to) .*|dense\b.*)")
 
 CONTENDERS = {
     "ours": (
-        "this project as it ships: the service, its worker with a warm pool, and Redis. `ours "
-        "dense` is the same with eight conversations in a process (`ASSISTANT_JOBS_PER_PROCESS`), "
-        "which is not how it ships."
+        "this project as it ships: the service, its worker with a warm pool, in which jobs stand "
+        "by that were dispatched ahead, and Redis. `ours dense` is the same with eight "
+        "conversations in a process (`ASSISTANT_JOBS_PER_PROCESS`), which is not how it ships; no "
+        "jobs stand by there."
     ),
     "S cold": (
         "the older design in its own terms: an HTTP start spawns one Python process a session, "

@@ -45,7 +45,7 @@ def _growth(limit: float, many: str, few: str) -> tuple[Bar, ...]:
 GOALS = (
     Goal(
         number="1",
-        what="dispatch call → agent seen by the caller, p50",
+        what="dispatch call (ours, S: start request) → agent seen by the caller, p50",
         unit="s",
         goal=(*_against(1.2, "F"), *_against(0.18, "S cold")),
         moonshot=(*_against(1.05, "F"), *_against(1.0, "O")),
