@@ -286,7 +286,10 @@ async def test_a_changed_agents_file_reaches_idle_processes_alone(
     settings = {
         "ASSISTANT_AGENTS_FILE": str(file),
         "PREWARM_POOL_SIZE": "2",
-        "ASSISTANT_JOBS_PER_PROCESS": "1",  # It is about idle processes.
+        # It is about idle processes. One that stands by leaves when a new one does, for which the
+        # pool has a process less for 0.06 s.
+        "ASSISTANT_JOBS_PER_PROCESS": "1",
+        "ASSISTANT_STANDBY_JOBS": "0",
     }
     async with worker(system, "current", **settings) as hand, conversation(system) as call:
 
