@@ -32,11 +32,9 @@ ROOM_MARK = "livekit-voice-assistant"
 # A room that names no agent has LiveKit look for one without a name, for a second, with two of the
 # 50 goroutines with which a node launches jobs. There is none that is called like this.
 NO_AGENT = "livekit-voice-assistant/none"
-# How long a room that this process made is taken to be still there. Being wrong costs a failed
-# dispatch and a second try, so it only has to cover a token's way to the start of its session.
-ROOM_MEMORY_S = 60.0
-# The same, where being wrong costs a token with which nobody can join; the next one, after so
-# long, is good. A closed room's webhook and its session's record mostly tell before that.
+# How long a room that this process made is taken to be still there. Being wrong costs a token, or a
+# job that stood by, with which nobody can join; the next one, after so long, is good. A closed
+# room's webhook and its session's record mostly tell before that.
 ROOM_SURE_S = 5.0
 ROOM_MEMORY = 10_000
 # What LiveKit answers for a node that died: "no response from servers".
@@ -137,13 +135,10 @@ class LiveKitGateway:
         await self._call("CreateRoom", self._api.room.create_room(request))
         self._remember(room)
 
-    def made_recently(self, room: str) -> bool:
-        """Whether this process made the room a moment ago; it may have been closed since."""
-        return self._made_within(room, ROOM_MEMORY_S)
-
     def made_just_now(self, room: str) -> bool:
-        """The same within a shorter time, for which it is taken to be there."""
-        return self._made_within(room, ROOM_SURE_S)
+        """Whether this process made the room within ROOM_SURE_S; it is taken to be there."""
+        made_at = self._made.get(room)
+        return made_at is not None and time.monotonic() < made_at + ROOM_SURE_S
 
     def doubt(self, room: str) -> None:
         """Take the room no longer to be there."""
@@ -290,10 +285,6 @@ class LiveKitGateway:
         except (aiohttp.ClientError, OSError) as error:  # asyncio's TimeoutError is an OSError
             detail = str(error) or type(error).__name__
             raise LiveKitUnavailableError(name, detail) from error
-
-    def _made_within(self, room: str, within_s: float) -> bool:
-        made_at = self._made.get(room)
-        return made_at is not None and time.monotonic() < made_at + within_s
 
     def _remember(self, room: str) -> None:
         self._made[room] = time.monotonic()

@@ -146,7 +146,7 @@ class Reconciler:
         Raises:
             LiveKitUnavailableError: LiveKit did not answer.
         """
-        if self._gateway.made_recently(session.room):
+        if self._gateway.made_just_now(session.room):
             return False
         empty_s, departure_s = lifecycle.room_timeouts(session, self._limits)
         await self._gateway.ensure_room(
@@ -310,10 +310,6 @@ class Reconciler:
     async def _dispatch(self, held: _Held, attempt: int) -> None:
         session = held.session
         job = JobMetadata(session=session.id, attempt=attempt)
-        if not held.made_room and not self._gateway.made_just_now(session.room):
-            # LiveKit does not look at the room before the agent joins it, as with a dispatch.
-            self._gateway.doubt(session.room)
-            held.made_room = await self.ensure_room(session)
         asked_at = self._clock()
         ahead = await self._standby.assign(Assignment(job=job, room=session.room))
         if not ahead:

@@ -170,7 +170,7 @@ async def test_an_unreachable_server_is_unknown_not_absent() -> None:
             await nowhere.delete_room("va-a")
         with pytest.raises(LiveKitUnavailableError):
             await make(nowhere, "va-a")
-        assert not nowhere.made_recently("va-a")
+        assert not nowhere.made_just_now("va-a")
         with pytest.raises(LiveKitUnavailableError):
             await nowhere.ping()
 
@@ -231,13 +231,13 @@ async def test_a_dispatch_to_no_room_fails_by_name(gateway: LiveKitGateway) -> N
 async def test_deleting_a_room_empties_it(gateway: LiveKitGateway, livekit: LiveKitServer) -> None:
     """After the deletion nobody is listed, and this process no longer trusts its memory."""
     await make(gateway, "va-delete")
-    assert gateway.made_recently("va-delete")
+    assert gateway.made_just_now("va-delete")
     user = await livekit.join("va-delete", "u")
     await gateway.delete_room("va-delete")
     assert await gateway.observe("va-delete") == Seen(
         room_exists=False, users=NOBODY, agents=NOBODY, arriving=NOBODY
     )
-    assert not gateway.made_recently("va-delete")
+    assert not gateway.made_just_now("va-delete")
     await leave(user)
 
 

@@ -19,7 +19,7 @@ from tests.simulation.memory_store import (
     MemoryWorkers,
 )
 from tests.simulation.rules import Looks, Rules
-from token_service.livekit_gateway import ROOM_MEMORY_S, ROOM_SURE_S, LiveKitGateway, Seen
+from token_service.livekit_gateway import ROOM_SURE_S, LiveKitGateway, Seen
 from token_service.reconciler import Reconciler
 
 PREFIX = "va-"
@@ -36,10 +36,6 @@ class SimGateway(LiveKitGateway):
     @property
     def _api(self) -> Any:
         return self._livekit
-
-    def made_recently(self, room: str) -> bool:
-        made_at = self._made.get(room)
-        return made_at is not None and self._livekit.now < made_at + ROOM_MEMORY_S
 
     def made_just_now(self, room: str) -> bool:
         made_at = self._made.get(room)
