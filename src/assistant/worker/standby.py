@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from livekit.agents import JobContext
 from livekit.agents.types import ATTRIBUTE_AGENT_NAME
+from livekit.protocol.agent import Job
 from redis.asyncio import Redis
 
 from assistant import log
@@ -97,15 +98,19 @@ async def assignment_for(
             await blocking.aclose()
 
 
+def become(job: Job, assignment: Assignment) -> None:
+    """Have LiveKit's job say whose it is now; in its own process, and in its worker's."""
+    job.metadata = assignment.job.encode()
+    job.room.name, job.room.sid = assignment.room, ""
+
+
 def _take_over(ctx: JobContext, settings: WorkerSettings, assignment: Assignment) -> None:
     """Make the SDK's job that of the session: its room, and a token to join it.
 
     Source: livekit-agents 1.8.9, `JobContext.connect` in job.py.
     """
     info, job = ctx._info, assignment.job  # noqa: SLF001
-    info.job.room.name = assignment.room
-    info.job.room.sid = ""
-    info.job.metadata = job.encode()
+    become(info.job, assignment)
     ctx.log_context_fields = {**ctx.log_context_fields, "room": assignment.room, "room_id": ""}
     info.token = agent_token(
         settings,

@@ -5,7 +5,7 @@ The SDK's own load is an average of the past, and lets bursts through. Source: m
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 # LiveKit picks workers at random, weighted by 1 - load, and stops at its target load of 0.7: a node
 # of which all workers are there gets no jobs. One among others needs a load of 1 to get none.
@@ -49,11 +49,16 @@ class Slots:
             return FULL_LOAD
         return TARGET_LOAD * min(jobs + waiting, self.limit - 0.5) / self.limit
 
-    @contextmanager
-    def promise(self, job_id: str) -> Iterator[None]:
+    def promise(self, job_id: str) -> AbstractContextManager[None]:
         """Hold a slot from accepting a job until its process has it (or it was not assigned)."""
-        self._promised.add(job_id)
-        try:
-            yield
-        finally:
-            self._promised.discard(job_id)
+        return among(self._promised, job_id)
+
+
+@contextmanager
+def among(jobs: set[str], job_id: str) -> Iterator[None]:
+    """Have the job among them meanwhile."""
+    jobs.add(job_id)
+    try:
+        yield
+    finally:
+        jobs.discard(job_id)

@@ -5,8 +5,8 @@ To LiveKit and to the SDK they are jobs like all others; to callers they are fre
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 
 from livekit.agents.job import RunningJobInfo
 
@@ -15,6 +15,8 @@ from assistant.refilling import AFTER_START_S
 from assistant.sessions.errors import StoreUnavailableError
 from assistant.sessions.metadata import StandbyMetadata
 from assistant.sessions.store.standby import StandbyStore
+from assistant.worker.process.slots import among
+from assistant.worker.standby import become
 
 #: The judge wants a session on its worker's beat within 3 s of its claim.
 SETTLE_S = 0.5
@@ -94,14 +96,9 @@ class Standbys:
         stale = sum(info.job.id in self._stale for info in self.waiting)
         return max(min(self._limit - (self.count - stale), self._free() - self.count, warm), 0)
 
-    @contextmanager
-    def promise(self, job_id: str) -> Iterator[None]:
+    def promise(self, job_id: str) -> AbstractContextManager[None]:
         """Count a job among them from accepting it until its process has it."""
-        self._promised.add(job_id)
-        try:
-            yield
-        finally:
-            self._promised.discard(job_id)
+        return among(self._promised, job_id)
 
     async def run(self) -> None:
         """Settle again and again, beside the beat: a slow Redis must not make that late."""
@@ -182,8 +179,7 @@ class Standbys:
         for info, got in zip(jobs, await self._store.learn(ids), strict=True):
             if got is None:
                 continue
-            info.job.metadata = got.job.encode()
-            info.job.room.name, info.job.room.sid = got.room, ""
+            become(info.job, got)
             self._not_before = self._clock() + AFTER_START_S
             _log.info("standby.taken", session=got.job.session, attempt=got.job.attempt)
             self._on_change()
