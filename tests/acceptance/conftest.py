@@ -16,6 +16,15 @@ async def system(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Syst
         yield running
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def alone(system: System) -> AsyncIterator[None]:
+    """The shared worker rests, so that each test knows who serves its sessions."""
+    part = system.supervisor["worker"].part
+    await system.supervisor.stop("worker")
+    yield
+    await system.supervisor.start(part)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item,

@@ -2,13 +2,11 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
-import pytest_asyncio
 from livekit import api
 from livekit.protocol.models import ParticipantInfo
 
@@ -28,7 +26,7 @@ from tests.acceptance.test_worker_life import (
 )
 from tests.timing import scaled
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("alone")]
 
 # One stands by, one is warm; each is a process of its own.
 POOL = {"PREWARM_POOL_SIZE": "2", "ASSISTANT_JOBS_PER_PROCESS": "1"}
@@ -37,15 +35,6 @@ AGENT_WITHIN_S = 30.0
 GONE_WITHIN_S = 10.0
 # Nobody talks: there is nothing to finish.
 DRAINED_WITHIN_S = 8.0
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
-async def alone(system: System) -> AsyncIterator[None]:
-    """The shared worker rests, so that each test knows who serves its sessions."""
-    part = system.supervisor["worker"].part
-    await system.supervisor.stop("worker")
-    yield
-    await system.supervisor.start(part)
 
 
 async def beat(hand: Hand) -> dict[str, Any]:

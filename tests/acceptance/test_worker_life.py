@@ -15,7 +15,6 @@ from typing import Any
 import httpx
 import psutil
 import pytest
-import pytest_asyncio
 from livekit import api
 
 from assistant.catalog import Catalog
@@ -36,7 +35,7 @@ from tests.acceptance.test_command_line import greeted, room
 from tests.acceptance.test_main_job import CLOCK, livekit, settled
 from tests.timing import scaled
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("alone")]
 
 OK = 0
 CUT_SHORT = 1
@@ -93,15 +92,6 @@ async def worker(system: System, name: str, **settings: str) -> AsyncIterator[Ha
         yield Hand(running, port)
     finally:
         await system.supervisor.stop(name)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
-async def alone(system: System) -> AsyncIterator[None]:
-    """The shared worker rests, so that each test knows who serves its sessions."""
-    part = system.supervisor["worker"].part
-    await system.supervisor.stop("worker")
-    yield
-    await system.supervisor.start(part)
 
 
 async def record_of(system: System, session_id: str) -> Session:
