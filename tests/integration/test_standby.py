@@ -2,24 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from itertools import count
 
 import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
-from assistant.sessions.metadata import Assignment, JobMetadata
 from assistant.sessions.store import keys
-from assistant.sessions.store.client import connect, connect_blocking
+from assistant.sessions.store.client import connect_blocking
 from assistant.sessions.store.standby import KNOWN_S, RENEW_S, StandbyStore
 from assistant.worker.standby import assignment_for
 from tests.integration.session_servers import running_valkey
+from tests.integration.standing_by import WORKER, an_assignment, an_id, redis_of_a_worker
 from tests.timing import scaled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 WITHIN_S = 5.0
-WORKER = "w1"
-_numbers = count(1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -30,20 +27,8 @@ async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def redis(valkey: str) -> AsyncIterator[Redis]:
-    client = connect(valkey)
-    await client.flushall()
-    await client.set(keys.worker(WORKER), "a beat")
-    yield client
-    await client.aclose()
-
-
-def an_assignment() -> Assignment:
-    session = f"s{next(_numbers)}"
-    return Assignment(job=JobMetadata(session=session, attempt=1), room=f"va-{session}")
-
-
-def an_id() -> str:
-    return f"{next(_numbers):016x}"
+    async with redis_of_a_worker(valkey) as client:
+        yield client
 
 
 async def test_of_many_sessions_each_job_gets_one(redis: Redis) -> None:

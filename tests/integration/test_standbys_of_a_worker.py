@@ -4,7 +4,6 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from itertools import count
 
 import pytest
 import pytest_asyncio
@@ -14,18 +13,16 @@ from livekit.protocol.models import Room
 from redis.asyncio import Redis
 
 from assistant.refilling import AFTER_START_S
-from assistant.sessions.metadata import Assignment, JobMetadata, StandbyMetadata
-from assistant.sessions.store import keys
+from assistant.sessions.metadata import JobMetadata, StandbyMetadata
 from assistant.sessions.store.client import connect
 from assistant.sessions.store.standby import StandbyStore
 from assistant.worker.process.standbys import UNUSABLE_GRACE_S, Standbys
 from tests.integration.session_servers import running_valkey
+from tests.integration.standing_by import WORKER, an_assignment, an_id, redis_of_a_worker
 from tests.timing import scaled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-WORKER = "w1"
 SECOND_SIGTERM_COMES_S = 10.0
-_numbers = count(1)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -36,11 +33,8 @@ async def valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def redis(valkey: str) -> AsyncIterator[Redis]:
-    client = connect(valkey)
-    await client.flushall()
-    await client.set(keys.worker(WORKER), "a beat")
-    yield client
-    await client.aclose()
+    async with redis_of_a_worker(valkey) as client:
+        yield client
 
 
 @dataclass
@@ -76,7 +70,7 @@ class Host:
 
     async def stands_by(self) -> RunningJobInfo:
         """One more job of the worker, which waits."""
-        place = StandbyMetadata(standby=f"{next(_numbers):016x}")
+        place = StandbyMetadata(standby=an_id())
         info = RunningJobInfo(
             accept_arguments=JobAcceptArguments(name="", identity="", metadata=""),
             job=Job(
@@ -92,11 +86,6 @@ class Host:
         self.running.append(info)
         await self.store.offer(place.standby, worker=WORKER)
         return info
-
-
-def an_assignment() -> Assignment:
-    session = f"s{next(_numbers)}"
-    return Assignment(job=JobMetadata(session=session, attempt=1), room=f"va-{session}")
 
 
 async def test_whoever_has_a_session_is_a_job_like_others(redis: Redis) -> None:
